@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSL-1.0
+# Installs the Debian packages that are missing, and only those; silent when everything is there.
+#
+# Usage: scripts/install-deps.sh [build|test]
+#   build  what compiling and benchmarking need          test  that, and the real programs that the tests run
+set -euo pipefail
+
+build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
+test_packages=(clang-16 memcached redis-server sysbench xz-utils zstd)
+
+case "${1:-build}" in
+  build) wanted=("${build_packages[@]}") ;;
+  test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+  *) echo "install-deps: unknown set '$1': use build or test" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "install-deps: this is no Debian-like system; install by hand: ${wanted[*]}" >&2
+  exit 0 # the build itself says what it misses
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [[ $status == installed* ]] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-deps: missing packages: ${missing[*]}" >&2
+    echo "install-deps: not root and no sudo; as root run: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+fail() {
+  echo "install-deps: $1 failed (see above); without it these packages stay missing: ${missing[*]}" >&2
+  echo "install-deps: check the network and /etc/apt/sources.list, then try again, or install them by hand" >&2
+  exit 1
+}
+
+echo "install-deps: installing ${missing[*]}"
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+install=("${apt[@]}" install -y --no-install-recommends "${missing[@]}")
+# The package lists may be missing or stale: try with what is there, refresh once, try again.
+if ! "${install[@]}" >/dev/null 2>&1; then
+  "${apt[@]}" update >/dev/null || fail "apt-get update"
+  "${install[@]}" >/dev/null || fail "apt-get install"
+fi

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSL-1.0
+// Slots that nobody holds and carriers that sleep without one, and who of the sleepers keeps the time.
+// I1  A carrier is in the list of sleepers exactly while `asleep` is true; whoever takes it off must wake it.
+// I2  `lookout` is the time at which the time keeper will look at the timers, `never` when there is none.
+#pragma once
+#include <cstdint>
+
+#include "base/spinlock.hpp"
+#include "core/carrier.hpp"
+#include "core/slot.hpp"
+
+namespace weft {
+
+class idle_set {
+ public:
+  void put_slot(slot& s) noexcept {
+    locked hold(lock_);
+    put_slot_locked(s);
+  }
+  /// For somebody who could not find a carrier for it. False: a carrier went to sleep meanwhile, try again.
+  bool put_slot_if_nobody_sleeps(slot& s) noexcept {
+    locked hold(lock_);
+    if (sleepers_ != nullptr) return false;
+    put_slot_locked(s);
+    return true;
+  }
+  slot* take_slot() noexcept {
+    locked hold(lock_);
+    return take_slot_locked();
+  }
+
+  carrier* take_sleeper() noexcept {
+    locked hold(lock_);
+    carrier* c = sleepers_;
+    if (c != nullptr) unlink_locked(*c);
+    return c;
+  }
+
+  /// Lists `c` as a sleeper. Returns when it must wake by itself to look at timers (`never`: not at all).
+  nanoseconds_at put_sleeper(carrier& c, nanoseconds_at earliest) noexcept {
+    locked hold(lock_);
+    c.asleep = true;
+    c.prev_asleep = nullptr;
+    c.next_asleep = sleepers_;
+    if (sleepers_ != nullptr) sleepers_->prev_asleep = &c;
+    sleepers_ = &c;
+    if (keeper_ != nullptr && lookout_.load(memory_order::relaxed) <= earliest) return never;  // relaxed: under the lock
+    keeper_ = &c;
+    lookout_.store(earliest, memory_order::seq_cst);  // [lookout-1]
+    return earliest;
+  }
+
+  /// True if `c` was still listed and is not any more; false if somebody took it off and is about to wake it.
+  bool remove_sleeper(carrier& c) noexcept {
+    locked hold(lock_);
+    if (!c.asleep) return false;
+    unlink_locked(c);
+    return true;
+  }
+
+  [[nodiscard]] bool somebody_sleeps() noexcept {
+    locked hold(lock_);
+    return sleepers_ != nullptr;
+  }
+
+  [[nodiscard]] std::uint32_t slots() const noexcept { return count_.load(memory_order::relaxed); }          // relaxed: a hint
+  [[nodiscard]] std::uint32_t slots_ordered() const noexcept { return count_.load(memory_order::seq_cst); }  // [idle-1]
+  [[nodiscard]] nanoseconds_at lookout() const noexcept { return lookout_.load(memory_order::seq_cst); }     // [lookout-1]
+
+  void reset() noexcept {
+    lock_.reset();
+    slots_ = nullptr;
+    sleepers_ = keeper_ = nullptr;
+    count_.store(0, memory_order::relaxed);        // relaxed: the forked child has one thread
+    lookout_.store(never, memory_order::relaxed);  // relaxed: as above
+  }
+  spinlock& lock() noexcept { return lock_; }
+
+ private:
+  void put_slot_locked(slot& s) noexcept {
+    s.next_idle = slots_;
+    slots_ = &s;
+    count_.fetch_add(1, memory_order::seq_cst);  // [idle-1] then the caller looks at the global queue once more
+  }
+  slot* take_slot_locked() noexcept {
+    slot* s = slots_;
+    if (s != nullptr) {
+      slots_ = s->next_idle;
+      count_.fetch_sub(1, memory_order::relaxed);  // relaxed: only increments must be seen
+    }
+    return s;
+  }
+  void unlink_locked(carrier& c) noexcept {
+    (c.prev_asleep != nullptr ? c.prev_asleep->next_asleep : sleepers_) = c.next_asleep;
+    if (c.next_asleep != nullptr) c.next_asleep->prev_asleep = c.prev_asleep;
+    c.asleep = false;
+    if (keeper_ == &c) {
+      keeper_ = nullptr;
+      lookout_.store(never, memory_order::seq_cst);  // [lookout-1]
+    }
+  }
+
+  spinlock lock_;
+  slot* slots_ = nullptr;
+  carrier* sleepers_ = nullptr;  // newest first: its cache is warmest
+  carrier* keeper_ = nullptr;
+  atomic<std::uint32_t> count_{0};
+  // [lookout-1] Who arms a deadline publishes it, then reads `lookout` and the monitor's; who goes to sleep publishes
+  // its lookout, then reads the deadlines once more. All are seq_cst: a deadline is never earlier than all lookouts
+  // unseen.
+  atomic<nanoseconds_at> lookout_{never};
+};
+
+}  // namespace weft

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a carrier does when its slot is dry: fire timers, steal, search for a moment, sleep.
+//
+// Falling asleep without losing work [idle-1]: the carrier publishes its slot as idle, then looks at the global queue
+// once more; who pushes there does the reverse. Work in another slot's queue needs no such care: a slot with work has a
+// holder (slot.hpp, I1), or the monitor is awake.
+// Rejected: searching until something turns up (burns a CPU); one wake-up per push (a storm at fan-out).
+#include "base/assert.hpp"
+#include "base/fault.hpp"
+#include "core/scheduler.hpp"
+#include "os/clock.hpp"
+#include "os/futex.hpp"
+#include "os/signal_mask.hpp"
+
+namespace weft {
+
+namespace {
+/// No longer than a wake-up across CPUs would cost.
+constexpr nanoseconds search_time = 30 * microsecond;
+/// A sleeping carrier that is not one of the first few gives its kernel thread back after this long.
+constexpr nanoseconds spare_time = 2 * second;
+}  // namespace
+
+void scheduler::loop(carrier& c) noexcept {
+  for (;;) {
+    c.stack.entered();
+    after(c);
+    // Not holds(): while the monitor tries to take the slot, only an exchange decides who has it (slot_claim, c3).
+    if (!c.claim.confirm()) {
+      c.holding = nullptr;
+      sleep(c);
+      keep_a_spare();
+    }
+    thread* next = find_work(c);
+    if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
+    resume(c, c.context, c.stack, c.thread_pointer, *next, false);
+  }
+}
+
+thread* scheduler::find_work(carrier& c) noexcept {
+  for (;;) {
+    if (earliest_deadline() != never) fire_timers(os::now());
+    if (thread* t = pick(*c.holding)) return t;
+    if (thread* t = search(c)) return t;
+    // Nothing. Publish the slot, then look once more.
+    slot& s = *c.holding;
+    const bool ours = c.claim.release();
+    c.holding = nullptr;
+    if (ours) {
+      s.holder.store(nullptr, memory_order::relaxed);  // relaxed: a hint
+      idle_.put_slot(s);
+      if (!fault("idle.no_second_look") && !global_.empty_ordered()) {  // [idle-1]
+        if (slot* again = idle_.take_slot()) {
+          hand(c, *again);
+          continue;
+        }
+      }
+    }
+    sleep(c);
+    keep_a_spare();
+  }
+}
+
+thread* scheduler::search(carrier& c) noexcept {
+  slot& mine = *c.holding;
+  if (options_.parallelism == 1) return nullptr;
+  if (thread* t = steal(mine)) return t;
+  // At most half of the slots search at a time, and only while others run: those are who would make new work.
+  const std::uint32_t busy = options_.parallelism - idle_.slots();
+  if (busy <= 1 || searching_.load(memory_order::relaxed) * 2 >= busy) return nullptr;  // relaxed: a limit, not a lock
+  searching_.fetch_add(1, memory_order::relaxed);                                       // relaxed: as above
+  thread* found = nullptr;
+  const nanoseconds_at end = os::now() + search_time;
+  do {
+    for (int i = 0; i < 64; ++i) pause_cpu();
+    found = steal(mine);
+    if (found == nullptr) found = take_global(mine);
+  } while (found == nullptr && os::now() < end);
+  searching_.fetch_sub(1, memory_order::relaxed);  // relaxed: as above
+  return found;
+}
+
+thread* scheduler::steal(slot& mine) noexcept {
+  const auto me = static_cast<std::uint32_t>(&mine - slots_);
+  for (std::uint32_t i = 1; i < options_.parallelism; ++i) {
+    slot& victim = slots_[(me + i) % options_.parallelism];
+    if (thread* t = victim.queue.steal_into(mine.queue)) {
+      slot::bump(mine.slices);
+      tell_monitor();  // of the rest, as in push_local
+      return t;
+    }
+  }
+  return nullptr;
+}
+
+/// Returns with a slot. The carrier stands in nobody's way: it has given its slot up.
+void scheduler::sleep(carrier& c) noexcept {
+  bool deaf = false;  // nobody could take the last signal now: leave it to those who run
+  for (;;) {
+    // [sleep-1] The futex call looks at this word again under the kernel's lock: a waker that took us off the list before
+    // we slept has set it, and we do not sleep. What it handed over is read through the claim, not through this word.
+    c.wake_word.store(0, memory_order::relaxed);  // relaxed: nobody wakes us before put_sleeper lists us
+    const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline());
+    adopt_idle_mask(c, deaf);
+    deaf = false;
+    const bool spare = look_at == never && c.index > options_.parallelism + 8;
+    const nanoseconds_at bound = spare ? os::now() + spare_time : look_at;
+    // [lookout-1] A deadline armed since put_sleeper looked is either seen here or its armer sees our lookout. And who
+    // pushed work before we were listed found a free slot but no sleeper: if the slot is still free, it is ours. [idle-1]
+    const bool timely = look_at == never || earliest_deadline() >= look_at;
+    const bool nothing = fault("idle.no_second_look") || fault("idle.sleeper_does_not_look") || global_.empty_ordered() ||
+                         idle_.slots_ordered() == 0;
+    if (timely && nothing) os::futex_wait(c.wake_word, 0, bound == never ? -1 : bound);
+
+    if (!idle_.remove_sleeper(c)) {  // somebody took us off the list: we have a slot, or shall have it in an instant
+      while (!c.claim.was_given()) give_cpu_away();
+      return;
+    }
+    // Awake by ourselves: for a signal, for the timers, or because nobody needed us for long.
+    if (c.idle_interrupted) {
+      c.idle_interrupted = false;
+      deaf = !hooks_.idle_signal();
+    }
+    const nanoseconds_at now = os::now();
+    const bool due = earliest_deadline() <= now;
+    if (due || !global_.empty_ordered()) {  // [idle-1] as in find_work
+      if (slot* s = idle_.take_slot()) {
+        hand(c, *s);
+        return;  // find_work fires the timers and runs what comes of it
+      }
+      if (due) fire_timers(now);  // every slot is busy: the threads go to the global queue
+    } else if (spare && now >= bound) {
+      recycle_carrier(c);
+    }
+  }
+}
+
+void scheduler::adopt_idle_mask(carrier& c, bool deaf) noexcept {
+  if (hooks_.idle_mask == nullptr) return;
+  const std::uint64_t mask = deaf ? os::block_all : hooks_.idle_mask();
+  if (mask == c.kernel_mask) return;
+  c.kernel_mask = mask;
+  os::set_signal_mask(mask);
+}
+
+}  // namespace weft

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSL-1.0
+// Wake-ups: where a thread that became ready is put, and who must be told.
+//
+// Waking a sleeping carrier on another CPU costs as much as 500 system calls, so a wake-up on a slot stays on the slot:
+// its running thread will get there sooner. A sleeping carrier is woken when something waits *behind* the newest, and by
+// the monitor, which is awake while anything waits, when the running thread does not get there after all.
+#include "base/fault.hpp"
+#include "core/scheduler.hpp"
+#include "core/section.hpp"
+#include "os/fence.hpp"
+#include "os/futex.hpp"
+
+namespace weft {
+
+void scheduler::make_ready(thread& t) noexcept {
+  if (t.kind == thread_kind::foreign) {
+    t.foreign_wake.store(1, memory_order::release);  // [foreign-1] see park_foreign
+    os::futex_wake(t.foreign_wake, 1);
+    return;
+  }
+  thread* me = current();
+  carrier* c = me != nullptr && me->kind == thread_kind::user ? me->on : current_carrier;
+  if (c == nullptr || !c->claim.holds()) {
+    push_global(t);
+    return;
+  }
+  slot& s = *c->holding;
+  thread* displaced = s.swap_newest(&t);
+  if (displaced != nullptr) {
+    push_local(s, *displaced);
+    if (idle_.slots() != 0 && searching_.load(memory_order::relaxed) == 0)  // relaxed: only saves a wake-up
+      wake_one_more();
+  }
+  tell_monitor();
+}
+
+bool scheduler::wake(thread& t, ticket ticket, wake_reason why) noexcept {
+  switch (t.wait.claim(ticket, why)) {
+    case claim_result::lost:
+      return false;
+    case claim_result::running:
+      return true;
+    case claim_result::parked:
+      make_ready(t);
+      return true;
+  }
+  return false;
+}
+
+void scheduler::push_local(slot& s, thread& t) noexcept {
+  if (s.queue.push(t)) [[likely]] {
+    // A thread that is moved is in no queue for a moment, and the monitor may have dozed off in just that one.
+    if (!fault("doze.moves_in_silence")) tell_monitor();
+    return;
+  }
+  // Full: half of it goes to the global queue, oldest first, and this one behind them.
+  thread* batch[256];
+  const std::uint32_t n = s.queue.take_half([&](std::uint32_t i, thread* element) { batch[i] = element; });
+  for (std::uint32_t i = 0; i < n; ++i) global_.push(*batch[i]);
+  push_global(t);
+}
+
+void scheduler::push_global(thread& t) noexcept {
+  global_.push(t);
+  if (idle_.slots_ordered() != 0) {  // [idle-1] see global_queue::push
+    wake_one_more();
+  } else {
+    tell_monitor();
+  }
+}
+
+void scheduler::tell_monitor() noexcept {
+  os::light_fence();
+  // relaxed: ordered by the fence here and the heavy one in the monitor before it dozes                     [doze-1]
+  if (monitor_dozes.load(memory_order::relaxed) == 0) [[likely]] return;
+  // [doze-1] One waker is enough; acq_rel keeps the word's store behind the exchange.
+  if (monitor_dozes.exchange(0, memory_order::acq_rel) == 0) return;
+  monitor_word.store(1, memory_order::release);  // [doze-1]
+  os::futex_wake(monitor_word, 1);
+}
+
+void scheduler::hand(carrier& c, slot& s) noexcept {
+  c.holding = &s;
+  s.holder.store(&c, memory_order::release);  // [holder-1]
+  c.claim.give(static_cast<std::uint32_t>(&s - slots_));
+}
+
+void scheduler::wake_one_more() noexcept {
+  if (slot* s = idle_.take_slot()) (void)give_slot(*s);
+}
+
+bool scheduler::give_slot(slot& s) noexcept {
+  // The monitor has left the process's descriptor table, and a carrier inherits its maker's: it must not make any. For
+  // its sake one carrier more than needed always sleeps (keep_a_spare).
+  const bool may_make = current() != nullptr || current_carrier != nullptr;
+  for (;;) {
+    if (carrier* sleeper = idle_.take_sleeper()) {
+      hand(*sleeper, s);
+      sleeper->wake_word.store(1, memory_order::release);  // [sleep-1] after hand(); ends the sleep
+      os::futex_wake(sleeper->wake_word, 1);
+      return true;
+    }
+    if (may_make && new_carrier(&s) != nullptr) return true;
+    // A carrier that went to sleep meanwhile looked before the slot was free again: then it is for us to wake it.
+    if (idle_.put_slot_if_nobody_sleeps(s)) return false;
+  }
+}
+
+void scheduler::keep_a_spare() noexcept {
+  if (!idle_.somebody_sleeps()) (void)new_carrier(nullptr);
+}
+
+}  // namespace weft

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSL-1.0
+// The scheduler: slots, carriers and the switch between threads. Everything that blocks goes through park() and wake();
+// everything that runs goes through switch_away().
+//
+// A thread switches directly to the next one of its slot; only when the slot is dry does it switch to its carrier's
+// loop, which searches, steals and sleeps. What must be done for the thread left behind (after_switch) is done by
+// whoever comes next, standing on the next stack: so no lock is held over a switch and no stack is used twice.
+//
+// Parts: switch.cpp (switch, park, yield), ready.cpp (wake-ups and whom to tell), loop.cpp (the carrier's loop),
+// carriers.cpp (making them), timers.cpp.
+// Context rule: functions marked [section] may only be called inside an engine section (core/section.hpp).
+#pragma once
+#include <cstdint>
+
+#include "core/carrier.hpp"
+#include "core/global_queue.hpp"
+#include "core/idle_set.hpp"
+#include "core/slot.hpp"
+#include "core/thread.hpp"
+
+namespace weft {
+
+struct scheduler_options {
+  std::uint32_t parallelism = 1;
+  std::uint32_t most_carriers = 16;
+  nanoseconds slice = 10 * millisecond;
+};
+
+/// What the faces plug in. Called on the scheduler's own stack or on the next thread's: may not block or allocate.
+struct scheduler_hooks {
+  void (*retired)(thread&) = nullptr;          ///< Nobody stands on the thread's stack any more.
+  bool (*idle_signal)() = nullptr;             ///< A signal came to a sleeping carrier: interrupt a thread for it.
+  void (*directed)(thread&) = nullptr;         ///< pending_work::directed was set: deliver what was sent to this thread.
+  std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
+};
+
+class scheduler {
+ public:
+  static constexpr std::uint32_t most_slots = 1024;
+
+  /// Makes `main`, which runs now, the first thread: the calling kernel thread becomes its carrier, holding a slot.
+  /// Returns 0 or an errno code (ENOMEM), then nothing has changed. Once per process (again in a forked child).
+  int start(thread& main, const scheduler_options& options, const scheduler_hooks& hooks) noexcept;
+  /// In a forked child: forgets every thread but `me`, the caller, and every carrier but one made anew for it.
+  int start_again_in_child(thread& me) noexcept;
+
+  // -- the waist --
+
+  /// [section] Waits until somebody claims ticket `t` of `me` or the deadline passes. Switches.
+  wake_reason park(thread& me, ticket t, nanoseconds_at deadline = never) noexcept;
+  /// [section] Makes a thread ready that the caller has claimed (claim_result::parked). Never waits.
+  void make_ready(thread& t) noexcept;
+  /// [section] claim and make_ready in one. True if this wake-up is the one that counts.
+  bool wake(thread& t, ticket ticket, wake_reason why) noexcept;
+
+  /// [section] Lets others of the same slot run first. False if there was nobody.
+  bool yield(thread& me) noexcept;
+  /// [section] Leaves `me` for ever; hooks.retired follows on the next stack. `successor`: claimed and to run at once.
+  [[noreturn]] void retire(thread& me, thread* successor) noexcept;
+  /// [section] A new thread starts on its slot, as the newest. Its context must be ready.
+  void start_thread(thread& t) noexcept { make_ready(t); }
+
+  /// [section] The slot was taken away while the thread was blocked: gets another, possibly on another carrier.
+  void regain_slot(thread& me) noexcept;
+  /// First thing that runs on the stack of a thread that is resumed or new: finishes what its predecessor left.
+  void finish_switch(thread& me) noexcept;
+
+  // -- for the monitor, the preemption handler and the faces --
+
+  /// Adds work from a context that has no slot, and wakes a sleeping carrier for it.
+  void push_global(thread& t) noexcept;
+  /// Gives `s`, which the caller owns, to a sleeping or new carrier. False: no carrier to be had; the slot is idle then.
+  bool give_slot(slot& s) noexcept;
+  /// Wakes one more carrier if there is a free slot for it.
+  void wake_one_more() noexcept;
+  /// Fires every deadline that is due. Threads become ready. Any context inside the engine.
+  void fire_timers(nanoseconds_at now) noexcept;
+  [[nodiscard]] nanoseconds_at earliest_deadline() const noexcept;
+  /// Something changed that a dozing monitor must know. Cheap when it is awake.
+  void tell_monitor() noexcept;
+
+  [[nodiscard]] const scheduler_hooks& hooks() const noexcept { return hooks_; }
+  [[nodiscard]] bool started() const noexcept { return slots_ != nullptr; }
+  [[nodiscard]] std::uint32_t slot_count() const noexcept { return options_.parallelism; }
+  slot& slot_at(std::uint32_t i) noexcept { return slots_[i]; }
+  idle_set& idle() noexcept { return idle_; }
+  global_queue& global() noexcept { return global_; }
+  [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
+  [[nodiscard]] std::uint32_t carriers_made() const noexcept;
+  carrier* carrier_at(std::uint32_t index) noexcept;
+  [[nodiscard]] std::uint64_t switches() const noexcept;
+  [[nodiscard]] std::uint32_t carriers_most() const noexcept;
+
+  /// Futex word of the monitor and the time until which it sleeps (0: it is awake and will look; never: it dozes).
+  atomic<std::uint32_t> monitor_word{0};
+  atomic<nanoseconds_at> monitor_lookout{0};
+  atomic<std::uint32_t> monitor_dozes{0};
+  atomic<std::uint64_t> preemptions{0};
+  atomic<std::uint64_t> rescues{0};
+  atomic<std::uint64_t> carriers_refused{0};
+
+
+ private:
+  [[noreturn]] void loop(carrier& c) noexcept;
+  void switch_away(thread& me, after_switch after, thread* next) noexcept;
+  void resume(carrier& c, arch::context& from, stack_annotation& from_stack, std::uintptr_t from_pointer, thread& next,
+              bool for_ever) noexcept;
+  void enter_loop(carrier& c, thread& me, bool for_ever) noexcept;
+  void after(carrier& c) noexcept;
+  thread* pick(slot& s) noexcept;
+  thread* pick_rotated(slot& s) noexcept;
+  thread* take_global(slot& s) noexcept;
+  void push_local(slot& s, thread& t) noexcept;
+  thread* find_work(carrier& c) noexcept;
+  thread* search(carrier& c) noexcept;
+  thread* steal(slot& mine) noexcept;
+  void sleep(carrier& c) noexcept;
+  void adopt_idle_mask(carrier& c, bool deaf) noexcept;
+  void hand(carrier& c, slot& s) noexcept;
+  void arm(thread& me, ticket t, nanoseconds_at deadline) noexcept;
+  void disarm(thread& me) noexcept;
+  void fire_timers_of(slot& s, nanoseconds_at now) noexcept;
+  void watch_deadline(nanoseconds_at deadline) noexcept;
+  carrier* make_carrier_record() noexcept;
+  carrier* new_carrier(slot* s) noexcept;
+  void keep_a_spare() noexcept;
+  void recycle_carrier(carrier& c) noexcept;
+  int adopt_kernel_thread(thread& me) noexcept;
+  static void loop_entry(void* c) noexcept;
+  static void carrier_start(void* c) noexcept;
+
+  scheduler_options options_;
+  scheduler_hooks hooks_;
+  slot* slots_ = nullptr;
+  idle_set idle_;
+  global_queue global_;
+  alignas(64) atomic<std::uint32_t> searching_{0};
+
+  spinlock carriers_lock_;
+  carrier* free_carriers_ = nullptr;
+  atomic<std::uint32_t> carriers_made_{0};
+  atomic<std::uint32_t> carriers_alive_{0};
+  atomic<std::uint32_t> carriers_most_{0};
+  carrier** table_ = nullptr;
+};
+
+/// The process's scheduler. (Threads find theirs through their carrier; this one serves the default runtime.)
+extern constinit scheduler the_scheduler;
+
+}  // namespace weft

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+// A slot: the right to run user code, with the queue of what wants to run. Their number is the parallelism.
+// I1  Work in `queue` or `newest` implies that some carrier holds the slot (or that it is being handed over): a local
+//     wake-up needs no idle carrier to be safe, only to be faster.
+// I2  Only the holder pushes; anybody may steal from `queue`.
+#pragma once
+#include <cstdint>
+
+#include "base/spinlock.hpp"
+#include "core/run_queue.hpp"
+#include "core/thread.hpp"
+#include "time/timer_queue.hpp"
+
+namespace weft {
+
+struct carrier;
+
+struct alignas(64) slot {
+  run_queue<thread> queue;
+  /// Woken last, runs next, on the rest of its waker's slice. Only the holder touches it (hence no read-modify-write on
+  /// the hottest path), and the monitor, while it has the claim and the carrier is outside (monitor::share_newest).
+  atomic<thread*> newest{nullptr};
+
+  /// Counters that the holder alone writes; the monitor compares them with its last look.
+  atomic<std::uint64_t> switches{0};
+  atomic<std::uint64_t> slices{0};  ///< Like switches, but a thread taken from `newest` continues the slice.
+  atomic<std::uint32_t> rotate{0};  ///< The monitor asks: the queues before `newest` next time.
+
+  atomic<carrier*> holder{nullptr};
+
+  alignas(64) spinlock timer_lock;
+  timer_queue timers;
+  atomic<nanoseconds_at> next_deadline{never};
+
+  slot* next_idle = nullptr;
+
+  /// For the holder (see `newest`).
+  thread* swap_newest(thread* t) noexcept {
+    thread* before = newest.load(memory_order::relaxed);  // relaxed: one user at a time, handed over by slot_claim
+    newest.store(t, memory_order::relaxed);               // relaxed: as above
+    return before;
+  }
+
+  [[nodiscard]] bool has_work() const noexcept {
+    return newest.load(memory_order::relaxed) != nullptr || !queue.empty();  // relaxed: a hint
+  }
+  /// For counters with one writer.
+  template <class T>
+  static void bump(atomic<T>& counter) noexcept {
+    counter.store(counter.load(memory_order::relaxed) + 1, memory_order::relaxed);  // relaxed: one writer, a statistic
+  }
+};
+
+}  // namespace weft

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+// The switch itself and what is built from it: park, yield, retire, and what to do at the end of a section.
+#include "arch/thread_pointer.hpp"
+#include "base/assert.hpp"
+#include "core/scheduler.hpp"
+#include "core/section.hpp"
+#include "os/features.hpp"
+#include "os/futex.hpp"
+#include "os/signal_mask.hpp"
+#include "os/thread_pointer.hpp"
+
+namespace weft {
+
+thread_local constinit thread* current_thread = nullptr;
+thread_local constinit carrier* current_carrier = nullptr;
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEFT_BORROWED_TLS)
+[[gnu::noinline]] thread* current() noexcept {
+  asm volatile("");
+  return current_thread;
+}
+#endif
+
+namespace {
+
+/// What the switch must write to the thread-pointer register: 0 if it holds the right value already.
+std::uintptr_t pointer_change(std::uintptr_t from, std::uintptr_t to) noexcept {
+  if (from == to) return 0;
+  if (os::machine.fsgsbase) [[likely]] return to;
+  os::set_thread_pointer_slowly(to);
+  return 0;
+}
+
+std::uintptr_t pointer_of(const thread& t, const carrier& c) noexcept {
+  return t.thread_pointer != 0 ? t.thread_pointer : c.thread_pointer;
+}
+
+}  // namespace
+
+void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_stack, std::uintptr_t from_pointer,
+                       thread& next, bool for_ever) noexcept {
+  slot::bump(c.holding->switches);
+  next.on = &c;
+  c.current.store(&next, memory_order::release);  // [current-1] see monitor::inside
+  if (next.signal_mask != c.kernel_mask) [[unlikely]] {
+    c.kernel_mask = next.signal_mask;
+    os::set_signal_mask(next.signal_mask);
+  }
+  if (next.thread_pointer == 0) [[unlikely]] current_thread = &next;  // borrowed storage: it tells who runs
+  from_stack.leave_for(next.stack, for_ever);
+  arch::weft_context_switch(&from, &next.context, pointer_change(from_pointer, pointer_of(next, c)));
+}
+
+void scheduler::enter_loop(carrier& c, thread& me, bool for_ever) noexcept {
+  c.current.store(nullptr, memory_order::relaxed);  // relaxed: as in resume
+  if (me.thread_pointer == 0) [[unlikely]] current_thread = nullptr;
+  me.stack.leave_for(c.stack, for_ever);
+  arch::weft_context_switch(&me.context, &c.context, pointer_change(pointer_of(me, c), c.thread_pointer));
+}
+
+void scheduler::switch_away(thread& me, after_switch what, thread* next) noexcept {
+  carrier& c = *me.on;
+  c.previous = &me;
+  c.after = what;
+  const bool for_ever = what == after_switch::retire;
+  if (next != nullptr) {
+    resume(c, me.context, me.stack, pointer_of(me, c), *next, for_ever);
+  } else {
+    enter_loop(c, me, for_ever);
+  }
+  finish_switch(me);
+}
+
+void scheduler::finish_switch(thread& me) noexcept {
+  me.stack.entered();
+  after(*me.on);
+}
+
+void scheduler::after(carrier& c) noexcept {
+  thread* left = c.previous;
+  if (left == nullptr) return;
+  c.previous = nullptr;
+  switch (c.after) {
+    case after_switch::nothing:
+      break;
+    case after_switch::commit_park:
+      if (!left->wait.commit()) make_ready(*left);
+      break;
+    case after_switch::requeue:
+      push_local(*c.holding, *left);
+      break;
+    case after_switch::requeue_global:
+      push_global(*left);
+      break;
+    case after_switch::retire:
+      left->stack.destroyed();
+      hooks_.retired(*left);
+      break;
+  }
+}
+
+thread* scheduler::pick(slot& s) noexcept {
+  if (s.rotate.load(memory_order::relaxed) != 0) [[unlikely]]  // relaxed: a request that may come a little late
+    return pick_rotated(s);
+  if (thread* t = s.swap_newest(nullptr)) return t;
+  slot::bump(s.slices);
+  // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever.
+  if (s.slices.load(memory_order::relaxed) % 61 == 0) {  // relaxed: ours
+    if (thread* t = global_.pop()) return t;
+  }
+  if (thread* t = s.queue.pop()) return t;
+  return take_global(s);
+}
+
+thread* scheduler::pick_rotated(slot& s) noexcept {
+  s.rotate.store(0, memory_order::relaxed);                               // relaxed: a request
+  thread* newest = s.swap_newest(nullptr);
+  slot::bump(s.slices);
+  thread* t = global_.pop();
+  if (t == nullptr) t = s.queue.pop();
+  if (t == nullptr) return newest;
+  if (newest != nullptr) push_local(s, *newest);
+  return t;
+}
+
+thread* scheduler::take_global(slot& s) noexcept {
+  if (global_.empty()) return nullptr;
+  thread* first = global_.pop();
+  // A fair share for this slot, so that the lock is taken once in a while and not for each thread.
+  std::uint32_t more = global_.size() / options_.parallelism;
+  if (more > 64) more = 64;
+  while (first != nullptr && more-- > 0) {
+    thread* t = global_.pop();
+    if (t == nullptr) break;
+    push_local(s, *t);
+  }
+  return first;
+}
+
+wake_reason scheduler::park(thread& me, ticket t, nanoseconds_at deadline) noexcept {
+  if (deadline != never) arm(me, t, deadline);
+  if (!me.wait.woken()) {
+    thread* next = pick(*me.on->holding);
+    if (next != nullptr && deadline != never) watch_deadline(deadline);
+    switch_away(me, after_switch::commit_park, next);
+  }
+  if (deadline != never) disarm(me);
+  return me.wait.reason();
+}
+
+bool scheduler::yield(thread& me) noexcept {
+  thread* next = pick(*me.on->holding);
+  if (next == nullptr) return false;
+  switch_away(me, after_switch::requeue, next);
+  return true;
+}
+
+void scheduler::retire(thread& me, thread* successor) noexcept {
+  if (successor == nullptr) successor = pick(*me.on->holding);
+  switch_away(me, after_switch::retire, successor);
+  invariant_broken("a retired thread was resumed", __FILE__, __LINE__);
+}
+
+void scheduler::regain_slot(thread& me) noexcept {
+  carrier& c = *me.on;
+  c.holding = nullptr;
+  if (slot* s = idle_.take_slot()) {
+    hand(c, *s);
+    return;
+  }
+  switch_away(me, after_switch::requeue_global, nullptr);
+}
+
+[[gnu::noinline]] void regain(thread& me) noexcept { me.on->home->regain_slot(me); }
+
+[[gnu::noinline]] void attend(thread& me) noexcept {
+  for (;;) {
+    // [pending-1] seq_cst costs nothing here and keeps the bits of a handler that interrupts this very exchange.
+    const std::uint32_t bits = me.pending.exchange(0, memory_order::seq_cst);
+    if (bits == 0) return;
+    if ((bits & pending_work::signals) != 0) {
+      // The handler left this carrier with every signal blocked. Unknown first: if we are preempted in between, the
+      // next thread sets its own mask, and we ours when we are resumed, wherever that is.
+      me.no_preempt.raise();
+      if (me.on != nullptr) me.on->kernel_mask = mask_unknown;
+      me.no_preempt.lower();
+      os::set_signal_mask(me.signal_mask);
+    }
+    if ((bits & pending_work::directed) != 0) the_scheduler.hooks().directed(me);
+    if ((bits & pending_work::preempt) != 0 && me.kind == thread_kind::user) {
+      const section in(me);
+      me.on->home->yield(me);
+    }
+  }
+}
+
+}  // namespace weft

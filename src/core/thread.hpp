@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the scheduler knows of a thread. The faces (posix/, later api/) derive from it and add what a user sees.
+//
+// I1  no_preempt is raised before engine state, the stack or the thread pointer is touched, and is not zero in any
+//     thread that does not run: a signal in the middle of a switch finds it, whichever thread it takes for current.
+// I2  `on` is written by the carrier that resumes the thread; it is stable only while no_preempt is raised.
+// I3  Memory of a thread is never unmapped: a late waker's claim may still look at its wait word.
+#pragma once
+#include <cstdint>
+
+#include "arch/context.hpp"
+#include "base/annotate.hpp"
+#include "base/atomic.hpp"
+#include "core/wait_word.hpp"
+#include "time/timer_queue.hpp"
+
+namespace weft {
+
+struct carrier;
+struct slot;
+
+enum class thread_kind : std::uint8_t {
+  foreign,  ///< A kernel thread that Weft did not make (or main before the engine starts): waits by futex.
+  user,     ///< Runs on carriers, parks, is preempted.
+};
+
+/// A count that its thread alone writes and that others (the monitor) may read at any time.
+class preempt_count {
+ public:
+  /// Returns the count before. A signal handler in between raises and lowers evenly, so no read-modify-write is needed.
+  std::uint32_t raise() noexcept {
+    const std::uint32_t before = count_.load(memory_order::relaxed);  // relaxed: ours; see slot_claim for the ordering
+    count_.store(before + 1, memory_order::relaxed);                  // relaxed: as above
+    compiler_barrier();
+    return before;
+  }
+  /// Returns the count after.
+  std::uint32_t lower() noexcept {
+    compiler_barrier();
+    const std::uint32_t after = count_.load(memory_order::relaxed) - 1;  // relaxed: ours
+    count_.store(after, leaving);
+    compiler_barrier();
+    return after;
+  }
+  [[nodiscard]] bool raised() const noexcept { return count_.load(looking) != 0; }
+  /// For a thread that begins (1: inside the engine) or whose stack was left by longjmp.
+  void set(std::uint32_t value) noexcept { count_.store(value, memory_order::relaxed); }  // relaxed: ours
+
+ private:
+#if defined(__SANITIZE_THREAD__)
+  // [left-1] Who finds a thread outside of the engine (the monitor, after its heavy fence) may touch what the thread left
+  // there: the fence has made it visible. ThreadSanitizer knows neither membarrier nor fences, so for it we say the same
+  // with release here and acquire there.
+  static constexpr memory_order leaving = memory_order::release;
+  static constexpr memory_order looking = memory_order::acquire;  // [left-1]
+#else
+  static constexpr memory_order leaving = memory_order::relaxed;  // relaxed: as in raise
+  static constexpr memory_order looking = memory_order::relaxed;  // relaxed: as in raise
+#endif
+  atomic<std::uint32_t> count_{1};
+};
+
+/// What a signal handler leaves for the end of the engine section that it interrupted.
+struct pending_work {
+  static constexpr std::uint32_t preempt = 1;  ///< Somebody waits for this carrier: yield.
+  static constexpr std::uint32_t signals = 2;  ///< Signals are blocked on the carrier until the thread can take them.
+  static constexpr std::uint32_t directed = 4; ///< A signal was sent to this very thread (pthread_kill).
+};
+
+struct thread {
+  // What every switch touches stands first, on one cache line.
+  arch::context context;
+  std::uintptr_t thread_pointer = 0;  ///< 0: borrows the carrier's thread-local storage.
+  carrier* on = nullptr;
+  std::uint64_t signal_mask = 0;      ///< The kernel's format; the carrier adopts it when it resumes the thread.
+  wait_word wait;
+  preempt_count no_preempt;
+  atomic<std::uint32_t> pending{0};   ///< pending_work bits; written by handlers on the carrier the thread runs on.
+  thread* next = nullptr;             ///< Link of the one queue that holds it.
+  thread_kind kind = thread_kind::user;
+  timer_node timer;
+  slot* timer_slot = nullptr;         ///< The slot whose timer queue holds `timer`.
+  ticket timer_ticket{};
+  atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait.
+  [[no_unique_address]] stack_annotation stack;
+};
+
+/// The thread that runs now; null on a carrier's own context and in kernel threads that never entered the engine.
+/// Read through current(): the address of a thread_local must not be cached over a switch of borrowed storage.
+extern thread_local constinit thread* current_thread __attribute__((tls_model("initial-exec")));
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEFT_BORROWED_TLS)
+thread* current() noexcept;  // out of line: tests run threads on borrowed thread-local storage
+#else
+inline thread* current() noexcept { return current_thread; }
+#endif
+
+}  // namespace weft

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSL-1.0
+// Kernel threads without libc: no malloc, no lists of libc's, no entry in its thread accounting. What they run may use
+// only system calls and the engine's own initial-exec thread-locals.
+// Sanitizers must know every kernel thread, so their builds go through pthread_create instead.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/atomic.hpp"
+
+namespace weft::os {
+
+/// Starts a kernel thread of this process that runs entry(argument); entry must not return, it ends by
+/// end_kernel_thread(). `tid` holds its kernel id from before entry runs until the kernel is done with its stack, then
+/// 0. Returns 0 or an errno code (EAGAIN at the system's limits). The signal mask is inherited.
+int start_kernel_thread(void (*entry)(void*), void* argument, void* stack_top, std::uintptr_t thread_pointer,
+                        atomic<std::int32_t>& tid) noexcept;
+
+[[noreturn]] void end_kernel_thread() noexcept;
+
+/// Sends a signal to one kernel thread of this process. Never waits.
+void signal_kernel_thread(std::int32_t tid, int signal) noexcept;
+
+/// The stack on which the calling kernel thread takes signals that ask for one.
+void set_signal_stack(void* low, std::size_t bytes) noexcept;
+
+[[nodiscard]] std::int32_t kernel_thread_id() noexcept;
+
+}  // namespace weft::os

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// Memory straight from the kernel: no malloc, usable from the scheduler.
+#pragma once
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "os/syscall.hpp"
+
+namespace weft::os {
+
+inline constexpr std::size_t page_size = 4096;
+inline constexpr int advice_guard_install = 102;  // MADV_GUARD_INSTALL, absent from Debian 12's headers
+inline constexpr int advice_guard_remove = 103;   // MADV_GUARD_REMOVE
+
+/// `bytes` (a multiple of the page size) of zeroed, lazily committed memory; null when there is none.
+inline void* map(std::size_t bytes) noexcept {
+  const long result = raw_syscall(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return result < 0 && result > -4096 ? nullptr : std::bit_cast<void*>(result);
+}
+
+inline void unmap(void* memory, std::size_t bytes) noexcept {
+  raw_syscall(SYS_munmap, arg(memory), static_cast<long>(bytes));
+}
+
+/// Gives the pages back; they read as zeros when touched again.
+inline void discard(void* memory, std::size_t bytes) noexcept {
+  raw_syscall(SYS_madvise, arg(memory), static_cast<long>(bytes), MADV_DONTNEED);
+}
+
+template <class T>
+constexpr T round_up(T value, T unit) noexcept {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace weft::os

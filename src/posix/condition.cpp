@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSL-1.0
+// pthread_cond_*. Process-shared ones go to libc, and so do waits with a mutex of libc's.
+//
+// libc's static initialiser is all zeros, as is a fresh sync::condition. The clock stands behind it; pthread_cond_init
+// puts it there.
+#include <errno.h>
+
+#include <new>
+
+#include "core/section.hpp"
+#include "posix/cancel.hpp"
+#include "posix/exported.hpp"
+#include "posix/mutex.hpp"
+#include "posix/runtime.hpp"
+#include "sync/condition.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+struct condition_data {
+  sync::condition condition;
+  clockid_t clock;  ///< CLOCK_REALTIME is 0: right for the static initialiser.
+};
+static_assert(sizeof(condition_data) <= sizeof(pthread_cond_t));
+
+condition_data& data_of(pthread_cond_t* c) noexcept { return *reinterpret_cast<condition_data*>(c); }
+
+/// libc marks a process-shared condition in the lowest bit of __wrefs, a field that we leave alone.
+bool of_libc(const pthread_cond_t* c) noexcept {
+  static_assert(offsetof(__pthread_cond_s, __wrefs) >= sizeof(condition_data));
+  return runtime.now == stage::native || (c->__data.__wrefs & 1) != 0;
+}
+
+int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noexcept {
+  mutex_data& m = weft::posix::data_of(mutex);
+  if (!may_wait_with(m)) return EPERM;
+  user_thread& me = self();
+  cancellation_point(me);
+  wake_reason why;
+  unsigned count = 0;
+  {
+    const section in(me);
+    why = data_of(c).condition.wait(me, deadline, [&]() noexcept { count = release_for_wait(m); });
+  }
+  reacquire_after_wait(m, count);
+  if (why == wake_reason::interrupt) cancellation_point(me);  // cleanup handlers find the mutex locked
+  // A signal's handler has run; POSIX lets us return as if woken for no reason.
+  return why == wake_reason::deadline ? ETIMEDOUT : 0;
+}
+
+}  // namespace
+
+}  // namespace weft::posix
+
+using namespace weft;
+using namespace weft::posix;
+
+WEFT_EXPORT int pthread_cond_init(pthread_cond_t* c, const pthread_condattr_t* attributes) {
+  touch();
+  int shared = PTHREAD_PROCESS_PRIVATE;
+  clockid_t clock = CLOCK_REALTIME;
+  if (attributes != nullptr) {
+    ::pthread_condattr_getpshared(attributes, &shared);
+    ::pthread_condattr_getclock(attributes, &clock);
+  }
+  if (runtime.now == stage::native || shared == PTHREAD_PROCESS_SHARED) return libc.pthread_cond_init(c, attributes);
+  *c = PTHREAD_COND_INITIALIZER;
+  new (&data_of(c)) condition_data{{}, clock};
+  return 0;
+}
+
+WEFT_EXPORT int pthread_cond_destroy(pthread_cond_t* c) {
+  touch();
+  if (of_libc(c)) return libc.pthread_cond_destroy(c);
+  // Those whose deadline passed at the same time still have to unlink themselves (condition.hpp, I3).
+  user_thread& me = self();
+  for (;;) {
+    {
+      const section in(me);
+      if (!data_of(c).condition.anybody_inside()) return 0;
+    }
+    ::sched_yield();
+  }
+}
+
+WEFT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* mutex) {
+  touch();
+  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_wait(c, mutex);
+  return wait(c, mutex, never);
+}
+
+WEFT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* mutex, clockid_t clock,
+                                       const timespec* when) {
+  touch();
+  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_clockwait(c, mutex, clock, when);
+  nanoseconds_at deadline = never;
+  if (!to_deadline(clock, when, deadline)) return EINVAL;
+  return wait(c, mutex, deadline);
+}
+
+WEFT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* mutex, const timespec* when) {
+  touch();
+  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_timedwait(c, mutex, when);
+  return pthread_cond_clockwait(c, mutex, data_of(c).clock, when);
+}
+
+WEFT_EXPORT int pthread_cond_signal(pthread_cond_t* c) {
+  touch();
+  if (of_libc(c)) return libc.pthread_cond_signal(c);
+  if (!data_of(c).condition.anybody()) return 0;
+  const section in(self());
+  data_of(c).condition.signal();
+  return 0;
+}
+
+WEFT_EXPORT int pthread_cond_broadcast(pthread_cond_t* c) {
+  touch();
+  if (of_libc(c)) return libc.pthread_cond_broadcast(c);
+  if (!data_of(c).condition.anybody()) return 0;
+  const section in(self());
+  data_of(c).condition.broadcast();
+  return 0;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSL-1.0
+// In the child the other threads do not exist: their records stay where they are, and nothing will ever run them. What
+// was half changed by another carrier when fork copied it is dealt with where it lies: the program's objects know
+// generations (sync/generation.hpp), the engine's own lists begin anew. Nothing needs to be done before a fork, and
+// nothing may be: libc's fork waits for locks whose holders must be able to run.
+// The calling thread is an ordinary kernel thread until it starts the engine anew by creating a thread.
+#include "posix/fork.hpp"
+
+#include "mem/stack_pool.hpp"
+#include "mem/thread_block.hpp"
+#include "posix/exported.hpp"
+#include "posix/once.hpp"
+#include "posix/registry.hpp"
+#include "posix/runtime.hpp"
+#include "posix/signals.hpp"
+#include "sync/address_lot.hpp"
+#include "sync/generation.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+void in_child() noexcept {
+  if (runtime.now != stage::running) return;
+  user_thread& me = self();
+  mem::stacks.begin_anew();
+  mem::begin_anew();
+  if (&me != &runtime.main) mem::leave_list_of_libc(me.thread_pointer);
+  threads.only(me);
+  ++sync::generation;
+  once_after_fork();
+  signals_after_fork();
+  sync::reset_address_lot();
+  me.kind = thread_kind::foreign;
+  me.on = nullptr;
+  me.no_preempt.set(0);
+  me.pending.store(0, memory_order::relaxed);  // relaxed: the child has one thread
+  me.timer = {};
+  runtime.first = &me;
+  runtime.now = stage::waiting;
+}
+
+}  // namespace
+
+void install_fork_handlers() noexcept {
+  // First of all children's handlers, so that the others find a process that works.
+  libc.__register_atfork(nullptr, nullptr, in_child, nullptr);
+}
+
+}  // namespace weft::posix
+
+using namespace weft::posix;
+
+/// What pthread_atfork calls. Whoever registers a handler before our constructor has run comes after us.
+WEFT_EXPORT int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* library) {
+  touch();
+  return libc.__register_atfork(prepare, parent, child, library);
+}

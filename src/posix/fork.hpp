@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+// fork in a process with threads: the child goes on with the calling thread alone, and can create threads again.
+#pragma once
+
+namespace weft::posix {
+
+/// Once, at first contact.
+void install_fork_handlers() noexcept;
+
+}  // namespace weft::posix

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSL-1.0
+// libc's own versions of what the library replaces, looked up once. For programs in model 1:1, for objects that Weft
+// leaves to libc (process-shared ones), and for what only libc can do.
+#pragma once
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <threads.h>
+#include <time.h>
+
+// The list: return type, name, parameters. Names with a second version in libc say which one we mean.
+#define WEFT_LIBC_FUNCTIONS(F)                                                                                        \
+  F(int, pthread_create, (pthread_t*, const pthread_attr_t*, void* (*)(void*), void*))                                \
+  F(int, pthread_join, (pthread_t, void**))                                                                           \
+  F(int, pthread_tryjoin_np, (pthread_t, void**))                                                                     \
+  F(int, pthread_timedjoin_np, (pthread_t, void**, const timespec*))                                                  \
+  F(int, pthread_clockjoin_np, (pthread_t, void**, clockid_t, const timespec*))                                       \
+  F(int, pthread_detach, (pthread_t))                                                                                 \
+  F(void, pthread_exit, (void*))                                                                                      \
+  F(int, pthread_cancel, (pthread_t))                                                                                 \
+  F(int, pthread_kill, (pthread_t, int))                                                                              \
+  F(int, pthread_getattr_np, (pthread_t, pthread_attr_t*))                                                            \
+  F(int, pthread_setattr_default_np, (const pthread_attr_t*))                                                         \
+  F(int, pthread_setname_np, (pthread_t, const char*))                                                                \
+  F(int, pthread_getname_np, (pthread_t, char*, size_t))                                                              \
+  F(int, pthread_key_create, (pthread_key_t*, void (*)(void*)))                                                       \
+  F(int, pthread_key_delete, (pthread_key_t))                                                                         \
+  F(int, tss_create, (tss_t*, tss_dtor_t))                                                                            \
+  F(void, tss_delete, (tss_t))                                                                                        \
+  F(int, sched_yield, (void))                                                                                         \
+  F(int, pthread_mutex_destroy, (pthread_mutex_t*))                                                                   \
+  F(int, pthread_mutex_lock, (pthread_mutex_t*))                                                                      \
+  F(int, pthread_mutex_trylock, (pthread_mutex_t*))                                                                   \
+  F(int, pthread_mutex_timedlock, (pthread_mutex_t*, const timespec*))                                                \
+  F(int, pthread_mutex_clocklock, (pthread_mutex_t*, clockid_t, const timespec*))                                     \
+  F(int, pthread_mutex_unlock, (pthread_mutex_t*))                                                                    \
+  F(int, pthread_once, (pthread_once_t*, void (*)(void)))                                                             \
+  F(int, sem_init, (sem_t*, int, unsigned))                                                                           \
+  F(int, sem_destroy, (sem_t*))                                                                                       \
+  F(int, sem_wait, (sem_t*))                                                                                          \
+  F(int, sem_trywait, (sem_t*))                                                                                       \
+  F(int, sem_timedwait, (sem_t*, const timespec*))                                                                    \
+  F(int, sem_clockwait, (sem_t*, clockid_t, const timespec*))                                                         \
+  F(int, sem_post, (sem_t*))                                                                                          \
+  F(int, sem_getvalue, (sem_t*, int*))                                                                                \
+  F(int, nanosleep, (const timespec*, timespec*))                                                                     \
+  F(int, clock_nanosleep, (clockid_t, int, const timespec*, timespec*))                                               \
+  F(unsigned, sleep, (unsigned))                                                                                      \
+  F(int, usleep, (useconds_t))                                                                                        \
+  F(int, thrd_create, (thrd_t*, thrd_start_t, void*))                                                                 \
+  F(int, thrd_join, (thrd_t, int*))                                                                                   \
+  F(int, thrd_sleep, (const timespec*, timespec*))                                                                    \
+  F(int, sigaction, (int, const struct sigaction*, struct sigaction*))                                                \
+  F(int, pthread_sigmask, (int, const sigset_t*, sigset_t*))                                                          \
+  F(int, sigprocmask, (int, const sigset_t*, sigset_t*))                                                              \
+  F(int, sigaltstack, (const stack_t*, stack_t*))                                                                     \
+  F(void, siglongjmp, (sigjmp_buf, int))                                                                              \
+  F(void, __longjmp_chk, (sigjmp_buf, int))                                                                           \
+  F(int, setuid, (uid_t))                                                                                             \
+  F(int, setgid, (gid_t))                                                                                             \
+  F(int, seteuid, (uid_t))                                                                                            \
+  F(int, setegid, (gid_t))                                                                                            \
+  F(int, setreuid, (uid_t, uid_t))                                                                                    \
+  F(int, setregid, (gid_t, gid_t))                                                                                    \
+  F(int, setresuid, (uid_t, uid_t, uid_t))                                                                            \
+  F(int, setresgid, (gid_t, gid_t, gid_t))                                                                            \
+  F(int, setgroups, (size_t, const gid_t*))                                                                           \
+  F(int, __register_atfork, (void (*)(), void (*)(), void (*)(), void*))                                              \
+  F(void*, dlopen, (const char*, int))                                                                                \
+  F(int, dlclose, (void*))                                                                                            \
+  F(void, _exit, (int))                                                                                               \
+  F(void, quick_exit, (int))
+
+// Before GLIBC_2.3.2 condition variables had another layout; libc still carries both.
+#define WEFT_LIBC_CONDITION_FUNCTIONS(F)                                                                              \
+  F(int, pthread_cond_init, (pthread_cond_t*, const pthread_condattr_t*))                                             \
+  F(int, pthread_cond_destroy, (pthread_cond_t*))                                                                     \
+  F(int, pthread_cond_wait, (pthread_cond_t*, pthread_mutex_t*))                                                      \
+  F(int, pthread_cond_timedwait, (pthread_cond_t*, pthread_mutex_t*, const timespec*))                                \
+  F(int, pthread_cond_signal, (pthread_cond_t*))                                                                      \
+  F(int, pthread_cond_broadcast, (pthread_cond_t*))
+
+namespace weft::posix {
+
+struct libc_functions {
+#define WEFT_DECLARE(result, name, parameters) result(*name) parameters;
+  WEFT_LIBC_FUNCTIONS(WEFT_DECLARE)
+  WEFT_LIBC_CONDITION_FUNCTIONS(WEFT_DECLARE)
+#undef WEFT_DECLARE
+  int (*pthread_cond_clockwait)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);
+};
+
+/// Filled by look_up_libc(), before anything else of the library runs.
+extern libc_functions libc;
+void look_up_libc() noexcept;
+
+}  // namespace weft::posix

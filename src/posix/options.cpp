@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/options.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+/// A stretch of characters inside the list.
+struct word {
+  const char* begin;
+  const char* end;
+  [[nodiscard]] bool is(const char* s) const noexcept {
+    const char* p = begin;
+    while (p != end && *s != '\0' && *p == *s) ++p, ++s;
+    return p == end && *s == '\0';
+  }
+  template <std::size_t N>
+  friend text<N>& operator<<(text<N>& t, const word& w) noexcept {
+    for (const char* p = w.begin; p != w.end; ++p) t << *p;
+    return t;
+  }
+};
+
+/// Digits, with K, M or G behind them where `suffixes` allows it. False on anything else and on overflow.
+enum class suffixes : bool { none, binary };
+bool number(word w, suffixes allowed, std::uint64_t& value) noexcept {
+  value = 0;
+  const char* p = w.begin;
+  for (; p != w.end && *p >= '0' && *p <= '9'; ++p) {
+    if (value > (~std::uint64_t{0} - 9) / 10) return false;
+    value = value * 10 + static_cast<std::uint64_t>(*p - '0');
+  }
+  if (p == w.begin) return false;
+  if (p == w.end) return true;
+  if (allowed == suffixes::none || p + 1 != w.end) return false;
+  const int shift = *p == 'K' || *p == 'k' ? 10 : *p == 'M' || *p == 'm' ? 20 : *p == 'G' || *p == 'g' ? 30 : 0;
+  if (shift == 0 || value > (~std::uint64_t{0} >> shift)) return false;
+  value <<= shift;
+  return true;
+}
+
+class parser {
+ public:
+  parser(options& out, text<400>& mistake) noexcept : out_(out), mistake_(mistake) {}
+
+  bool take(word key, word value) noexcept {
+    std::uint64_t n = 0;
+    if (key.is("model")) return take_model(value);
+    if (key.is("parallelism")) {
+      if (!in_range(key, value, suffixes::none, 1, options::most_parallelism, n)) return false;
+      out_.parallelism = static_cast<std::uint32_t>(n);
+    } else if (key.is("stack-size")) {
+      if (!in_range(key, value, suffixes::binary, options::smallest_stack, options::biggest_stack, n)) return false;
+      out_.stack_bytes = n;
+    } else if (key.is("slice")) {
+      if (!in_range(key, value, suffixes::none, 1, options::longest_slice_ms, n)) return false;
+      out_.slice_ms = static_cast<std::uint32_t>(n);
+    } else if (key.is("carriers")) {
+      if (!in_range(key, value, suffixes::none, 2, options::most_carriers, n)) return false;
+      out_.carriers = static_cast<std::uint32_t>(n);
+    } else if (key.is("stats")) {
+      return one_of(key, value, "0", "1", out_.stats, true);
+    } else if (key.is("fsgsbase")) {
+      return one_of(key, value, "off", "auto", out_.fsgsbase, true);
+    } else if (key.is("membarrier")) {
+      return one_of(key, value, "off", "auto", out_.membarrier, true);
+    } else if (key.is("glibc")) {
+      return one_of(key, value, "auto", "unknown", out_.glibc_unknown, true);
+    } else if (key.is("guard")) {
+      return take_guard(value);
+    } else if (key.is("stats-file")) {
+      return take_path(value);
+    } else {
+      mistake_ << "unknown key '" << key
+               << "' (known: model, parallelism, stack-size, slice, stats, stats-file, carriers, guard, fsgsbase, "
+                  "membarrier, glibc)";
+      return false;
+    }
+    return true;
+  }
+
+ private:
+  bool in_range(word key, word value, suffixes allowed, std::uint64_t low, std::uint64_t high,
+                std::uint64_t& n) noexcept {
+    if (number(value, allowed, n) && n >= low && n <= high) return true;
+    mistake_ << key << '=' << value << ": wanted a number from " << low << " to " << high;
+    return false;
+  }
+
+  bool one_of(word key, word value, const char* no, const char* yes, bool& result, bool when_yes) noexcept {
+    if (value.is(yes) || value.is(no)) {
+      result = value.is(yes) == when_yes;
+      return true;
+    }
+    mistake_ << key << '=' << value << ": wanted " << no << " or " << yes;
+    return false;
+  }
+
+  bool take_model(word value) noexcept {
+    if (value.is("m:n")) {
+      out_.threads = model::many_to_many;
+    } else if (value.is("n:1")) {
+      out_.threads = model::many_to_one;
+    } else if (value.is("1:1")) {
+      out_.threads = model::one_to_one;
+    } else {
+      mistake_ << "model=" << value << ": wanted m:n, n:1 or 1:1";
+      return false;
+    }
+    return true;
+  }
+
+  bool take_guard(word value) noexcept {
+    using choice = options::guard_choice;
+    if (value.is("auto")) {
+      out_.guard = choice::best;
+    } else if (value.is("mprotect")) {
+      out_.guard = choice::protect;
+    } else if (value.is("none")) {
+      out_.guard = choice::none;
+    } else {
+      mistake_ << "guard=" << value << ": wanted auto, mprotect or none";
+      return false;
+    }
+    return true;
+  }
+
+  bool take_path(word value) noexcept {
+    std::size_t n = 0;
+    for (const char* p = value.begin; p != value.end; ++p) {
+      if (n + 1 == sizeof out_.stats_file) {
+        mistake_ << "stats-file: a path of at most " << sizeof out_.stats_file - 1 << " bytes is wanted";
+        return false;
+      }
+      out_.stats_file[n++] = *p;
+    }
+    out_.stats_file[n] = '\0';
+    return true;
+  }
+
+  options& out_;
+  text<400>& mistake_;
+};
+
+}  // namespace
+
+bool parse_options(const char* list, options& out, text<400>& mistake) noexcept {
+  parser p(out, mistake);
+  while (list != nullptr && *list != '\0') {
+    word key{list, list};
+    while (*key.end != '\0' && *key.end != '=' && *key.end != ',') ++key.end;
+    word value{key.end, key.end};
+    if (*key.end == '=') value.begin = value.end = key.end + 1;
+    while (*value.end != '\0' && *value.end != ',') ++value.end;
+    if (*key.end != '=' && key.begin != key.end) {
+      mistake << "'" << key << "' has no value (wanted key=value,key=value)";
+      return false;
+    }
+    if (key.begin != value.end && !p.take(key, value)) return false;
+    list = *value.end == ',' ? value.end + 1 : value.end;
+  }
+  if (out.threads == model::many_to_one && out.parallelism > 1) {
+    mistake << "model=n:1 runs one thread at a time: parallelism=" << std::uint64_t{out.parallelism} << " contradicts it";
+    return false;
+  }
+  return true;
+}
+
+const char* name_of(model m) noexcept {
+  switch (m) {
+    case model::many_to_many:
+      return "m:n";
+    case model::many_to_one:
+      return "n:1";
+    case model::one_to_one:
+      return "1:1";
+  }
+  return "?";
+}
+
+}  // namespace weft::posix

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+// Who calls: a thread of ours, or a kernel thread that somebody else made (libc's helpers for timers and name look-ups,
+// a runtime that calls clone). The latter get a record on first contact, so that they can wait with everybody else.
+#include <new>
+
+#include "arch/thread_pointer.hpp"
+#include "base/assert.hpp"
+#include "os/memory.hpp"
+#include "os/signal_mask.hpp"
+#include "posix/runtime.hpp"
+#include "posix/user_thread.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+// Kernel threads that end do not tell us, so records are only ever added; one page serves five.
+constinit spinlock strangers_lock;
+constinit char* strangers = nullptr;
+constinit std::size_t strangers_left = 0;
+
+[[gnu::noinline]] user_thread& make_stranger() noexcept {
+  user_thread* t = nullptr;
+  {
+    locked hold(strangers_lock);
+    if (strangers_left < sizeof(user_thread)) {
+      strangers = static_cast<char*>(os::map(os::page_size));
+      WEFT_ASSERT(strangers != nullptr);
+      strangers_left = os::page_size;
+    }
+    t = new (strangers) user_thread;
+    strangers += sizeof(user_thread);
+    strangers_left -= sizeof(user_thread);
+  }
+  t->kind = thread_kind::foreign;
+  t->thread_pointer = arch::thread_pointer();
+  t->no_preempt.set(0);
+  t->signal_mask = os::signal_mask();
+  current_thread = t;
+  return *t;
+}
+
+}  // namespace
+
+user_thread& self() noexcept {
+  thread* t = current();
+  if (t == nullptr) [[unlikely]]
+    return make_stranger();
+  return static_cast<user_thread&>(*t);
+}
+
+}  // namespace weft::posix

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSL-1.0
+// Unnamed semaphores within the process. Named and process-shared ones go to libc, which marks them where we look.
+#include <errno.h>
+#include <semaphore.h>
+
+#include <new>
+
+#include "core/section.hpp"
+#include "posix/cancel.hpp"
+#include "posix/exported.hpp"
+#include "posix/runtime.hpp"
+#include "posix/signals.hpp"
+#include "sync/semaphore.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+struct semaphore_data {
+  sync::semaphore_word word;  ///< libc's value lies in its low half, too.
+  int libc_shared;            ///< libc's `private` field: not zero for what is shared between processes.
+  int unused;
+  sync::wait_list list;
+};
+static_assert(sizeof(semaphore_data) <= sizeof(sem_t));
+
+semaphore_data& data_of(sem_t* s) noexcept { return *reinterpret_cast<semaphore_data*>(s); }
+bool of_libc(sem_t* s) noexcept { return native() || data_of(s).libc_shared != 0; }
+
+int fail(int error) noexcept {
+  errno = error;
+  return -1;
+}
+
+int wait(sem_t* semaphore, nanoseconds_at deadline) noexcept {
+  semaphore_data& s = data_of(semaphore);
+  user_thread& me = self();
+  for (;;) {
+    cancellation_point(me);
+    const std::uint32_t handlers = me.handlers_run;
+    int error;
+    {
+      const section in(me);
+      error = s.word.wait_slow(me, s.list, deadline);
+    }
+    if (error == 0) return 0;
+    if (error == ETIMEDOUT || interrupted_for_good(me, handlers)) return fail(error);
+  }
+}
+
+int timed_wait(sem_t* s, clockid_t clock, const timespec* when) noexcept {
+  if (data_of(s).word.try_wait()) return 0;
+  nanoseconds_at deadline = never;
+  if (!to_deadline(clock, when, deadline)) return fail(EINVAL);
+  return wait(s, deadline);
+}
+
+}  // namespace
+
+}  // namespace weft::posix
+
+using namespace weft;
+using namespace weft::posix;
+
+WEFT_EXPORT int sem_init(sem_t* semaphore, int shared, unsigned value) {
+  if (native() || shared != 0) return libc.sem_init(semaphore, shared, value);
+  if (value > sync::semaphore_word::most) return fail(EINVAL);
+  *semaphore = {};
+  new (&data_of(semaphore)) semaphore_data{};
+  data_of(semaphore).word.set(value);
+  return 0;
+}
+
+WEFT_EXPORT int sem_destroy(sem_t* semaphore) {
+  if (of_libc(semaphore)) return libc.sem_destroy(semaphore);
+  return 0;
+}
+
+WEFT_EXPORT int sem_wait(sem_t* semaphore) {
+  if (of_libc(semaphore)) return libc.sem_wait(semaphore);
+  return data_of(semaphore).word.try_wait() ? 0 : wait(semaphore, never);
+}
+
+WEFT_EXPORT int sem_trywait(sem_t* semaphore) {
+  if (of_libc(semaphore)) return libc.sem_trywait(semaphore);
+  return data_of(semaphore).word.try_wait() ? 0 : fail(EAGAIN);
+}
+
+WEFT_EXPORT int sem_timedwait(sem_t* semaphore, const timespec* when) {
+  if (of_libc(semaphore)) return libc.sem_timedwait(semaphore, when);
+  return timed_wait(semaphore, CLOCK_REALTIME, when);
+}
+
+WEFT_EXPORT int sem_clockwait(sem_t* semaphore, clockid_t clock, const timespec* when) {
+  if (of_libc(semaphore)) return libc.sem_clockwait(semaphore, clock, when);
+  return timed_wait(semaphore, clock, when);
+}
+
+WEFT_EXPORT int sem_post(sem_t* semaphore) {
+  if (of_libc(semaphore)) return libc.sem_post(semaphore);
+  semaphore_data& s = data_of(semaphore);
+  bool overflow = false;
+  if (!s.word.post_fast(overflow)) {
+    const section in(self());
+    s.word.post_slow(s.list, overflow);
+  }
+  return overflow ? fail(EOVERFLOW) : 0;
+}
+
+WEFT_EXPORT int sem_getvalue(sem_t* semaphore, int* value) {
+  if (of_libc(semaphore)) return libc.sem_getvalue(semaphore, value);
+  *value = static_cast<int>(data_of(semaphore).word.value());
+  return 0;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/thread_life.hpp"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+
+#include "arch/thread_pointer.hpp"
+#include "core/section.hpp"
+#include "os/memory.hpp"
+#include "os/signal_mask.hpp"
+#include "mem/thread_block.hpp"
+#include "posix/keys.hpp"
+#include "posix/registry.hpp"
+#include "posix/runtime.hpp"
+#include "sync/wait.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+/// Beyond what the program asked for: the frame of a preempting signal (with all vector registers) may need it.
+constexpr std::size_t signal_room = os::page_size;
+constexpr int first_id = 1 << 22;  // above the kernel's greatest pid
+constexpr int last_id = 1 << 29;   // below the bits that futex words reserve
+
+constinit atomic<int> next_id{first_id};
+constinit std::size_t default_stack = 8 << 20;
+/// From a thread pointer to its user_thread; the same for every stack.
+constinit std::size_t pointer_to_thread = 0;
+
+int new_id() noexcept {
+  const int id = next_id.fetch_add(1, memory_order::relaxed);  // relaxed: only uniqueness matters
+  if (id < last_id) return id;
+  next_id.store(first_id, memory_order::relaxed);  // relaxed: ids of 500 million threads ago are free again
+  return next_id.fetch_add(1, memory_order::relaxed);  // relaxed: as above
+}
+
+user_thread* thread_at(mem::stack_top* top) noexcept {
+  return reinterpret_cast<user_thread*>(reinterpret_cast<char*>(top + 1) - sizeof(user_thread));
+}
+
+void preset_current_thread(user_thread& t) noexcept {
+  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(&current_thread) - arch::thread_pointer();
+  *reinterpret_cast<thread**>(t.thread_pointer + offset) = &t;
+}
+
+/// Takes a stack and makes sure that a user_thread stands at its top. Null: no memory.
+user_thread* take_memory(user_thread& me, std::size_t bytes) noexcept {
+  const section in(me);
+  mem::stack_top* top = mem::stacks.take(bytes);
+  if (top == nullptr) return nullptr;
+  user_thread* t = thread_at(top);
+  if (!top->used_before) {
+    const mem::stack_top record = *top;
+    new (t) user_thread;
+    t->top = record;
+    t->thread_pointer = mem::thread_pointer_below(t);
+  }
+  return t;
+}
+
+void give_memory_back(user_thread& me, user_thread& t) noexcept {
+  const section in(me);
+  release_thread(t);
+}
+
+/// The thread block: new, or made to look new. False: no memory.
+bool prepare_block(user_thread& me, user_thread& t) noexcept {
+  if (!t.block_built) {
+    t.block_built = mem::build_block(t.thread_pointer);
+    if (!t.block_built) return false;
+  } else {
+    mem::forget_dynamic_blocks(t.thread_pointer);
+    mem::tls_images fresh;
+    std::uint32_t version = 0;
+    const bool changed = mem::collect_images(fresh, version);
+    const section in(me);
+    if (changed) mem::adopt_images(fresh, version);
+    mem::renew_block(t.thread_pointer);
+  }
+  mem::set_thread_id(t.thread_pointer, new_id());
+  preset_current_thread(t);
+  return true;
+}
+
+void* plain_start(void* raw) {
+  auto& me = *static_cast<user_thread*>(raw);
+  return me.start(me.argument);
+}
+
+/// The first function on a new stack.
+void thread_entry(void* raw) noexcept {
+  auto& me = *static_cast<user_thread*>(raw);
+  me.on->home->finish_switch(me);
+  if (me.no_preempt.lower() == 0 && me.pending.load(memory_order::relaxed) != 0) attend(me);  // relaxed: same thread
+  mem::begin_on_block();
+  (void)run_until_exit(plain_start, &me, &me.result);  // by return or by pthread_exit: the end is the same
+  end_thread(me);
+}
+
+void reset(user_thread& t, const thread_request& r, std::uint64_t signal_mask) noexcept {
+  t.start = r.start;
+  t.argument = r.argument;
+  t.result = PTHREAD_CANCELED;  // unless it returns or calls pthread_exit
+  t.ended = t.joining = false;
+  t.detached = r.detached;
+  t.joins = nullptr;
+  t.joiner = nullptr;
+  t.once = nullptr;
+  t.name[0] = '\0';
+  t.signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+  t.signal_mask = signal_mask;
+  t.handlers_run = 0;
+  t.kind = thread_kind::user;
+  t.on = nullptr;
+  t.no_preempt.set(1);
+  t.pending.store(0, memory_order::relaxed);  // relaxed: published by make_ready
+  const std::uintptr_t block_low = mem::thread_block_low(t.thread_pointer);
+  char* top = reinterpret_cast<char*>(block_low);
+  t.guard_bytes = os::page_size;
+  t.stack_low = t.top.low + os::page_size;
+  if (r.own_stack != nullptr) {
+    t.stack_low = static_cast<char*>(r.own_stack);
+    top = t.stack_low + r.stack_bytes;
+    t.guard_bytes = 0;
+  }
+  t.stack_bytes = static_cast<std::size_t>(top - t.stack_low);
+  t.stack.created(t.stack_low, t.stack_bytes);
+  t.context = arch::make_context(top, thread_entry, &t);
+}
+
+}  // namespace
+
+void refresh_default_attributes() noexcept {
+  pthread_attr_t attributes;
+  if (::pthread_getattr_default_np(&attributes) != 0) return;
+  ::pthread_attr_getstacksize(&attributes, &default_stack);
+  ::pthread_attr_destroy(&attributes);
+}
+
+void prepare_thread_memory() noexcept {
+  refresh_default_attributes();
+  if (runtime.chosen.stack_bytes != 0) default_stack = runtime.chosen.stack_bytes;
+  alignas(4096) static char probe[1];
+  auto* end = reinterpret_cast<char*>(os::round_up(reinterpret_cast<std::uintptr_t>(probe), os::page_size));
+  char* at = end - sizeof(user_thread);
+  pointer_to_thread = reinterpret_cast<std::uintptr_t>(at) - mem::thread_pointer_below(at);
+}
+
+user_thread* from_handle(pthread_t handle) noexcept {
+  if (runtime.first != nullptr && handle == handle_of(*runtime.first)) return runtime.first;
+  if (handle == handle_of(runtime.main)) return &runtime.main;
+  if (handle % 64 != 0) return nullptr;
+  auto* t = reinterpret_cast<user_thread*>(handle + pointer_to_thread);
+  if (!mem::stacks.owns(&t->top)) return nullptr;
+  return t->alive && t->thread_pointer == handle ? t : nullptr;
+}
+
+int create_thread(const thread_request& request, pthread_t* handle) noexcept {
+  user_thread& me = self();
+  const std::size_t block = mem::thread_block_bytes() + sizeof(user_thread);
+  std::size_t bytes = block + os::page_size;
+  if (request.own_stack == nullptr) {
+    const std::size_t wanted = request.stack_bytes != 0 ? request.stack_bytes : default_stack;
+    if (wanted > options::biggest_stack) return EAGAIN;
+    bytes += os::round_up(wanted, os::page_size) + signal_room;
+  }
+  user_thread* t = take_memory(me, bytes);
+  if (t == nullptr) return EAGAIN;
+  if (!prepare_block(me, *t)) {
+    give_memory_back(me, *t);
+    return EAGAIN;
+  }
+  *handle = handle_of(*t);  // before it runs: it may look at the variable
+  const section in(me);
+  reset(*t, request, me.signal_mask);
+  t->alive = true;
+  threads.add(*t);
+  the_scheduler.start_thread(*t);
+  return 0;
+}
+
+bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcept {
+  // The buffer that pthread_cleanup_push uses in C: libc's pthread_exit unwinds the stack up to it, running cleanup
+  // handlers and C++ destructors on the way, and comes back through it.
+  __pthread_unwind_buf_t buffer;
+  if (__sigsetjmp_cancel(buffer.__cancel_jmp_buf, 0) != 0) return true;
+  __pthread_register_cancel(&buffer);
+  *result = body(argument);
+  __pthread_unregister_cancel(&buffer);
+  return false;
+}
+
+[[noreturn]] void end_thread(user_thread& me) noexcept {
+  mem::run_thread_local_destructors();
+  run_key_destructors();
+  {
+    const section in(me);
+    if (threads.remove(me) != 0) {
+      thread* successor = nullptr;
+      {
+        locked hold(me.life_lock);
+        // A joiner that is parked runs next, at once: it has waited for just this.
+        if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user &&
+            me.joiner->who->wait.claim(me.joiner->wait, wake_reason::owner) == claim_result::parked) {
+          successor = me.joiner->who;
+          me.joiner = nullptr;
+        }
+      }
+      the_scheduler.retire(me, successor);
+    }
+  }
+  // The last thread of the process ends it, as if main had returned 0.
+  ::exit(0);
+}
+
+void thread_retired(thread& raw) noexcept {
+  auto& t = static_cast<user_thread&>(raw);
+  bool release = false;
+  thread* joiner = nullptr;
+  {
+    locked hold(t.life_lock);
+    t.ended = true;
+    release = t.detached;
+    if (t.joiner != nullptr) {
+      thread* who = t.joiner->who;
+      if (who->wait.claim(t.joiner->wait, wake_reason::owner) == claim_result::parked) joiner = who;
+      t.joiner = nullptr;
+    }
+  }
+  if (joiner != nullptr) the_scheduler.make_ready(*joiner);
+  if (release) release_thread(t);
+}
+
+void release_thread(user_thread& t) noexcept {
+  t.alive = false;
+  if (&t == &runtime.main) return;  // its stack is the process's
+  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(&t + 1);
+  mem::stacks.put(t.top, end - mem::thread_block_low(t.thread_pointer));
+}
+
+}  // namespace weft::posix

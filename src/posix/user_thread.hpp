@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+// A pthread as Weft runs it: the core's thread, what POSIX adds, and at the very end the stack's own record, so that it
+// stands at the top of its stack's mapping, above its thread block. A pthread_t is the thread pointer, as in glibc.
+//
+// A thread's end, step by step (life_lock guards ended, detached, joiner)
+//   it runs its destructors, leaves the registry, claims a joiner that is parked, and retires (core)
+//   nobody stands on its stack any more: `ended` is set, the joiner woken, or, if detached, the stack given back
+//   the joiner takes the result and gives the stack back
+// So the stack is given back exactly once: by the joiner, by detach on an ended thread, or by the end of a detached one.
+#pragma once
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/spinlock.hpp"
+#include "core/thread.hpp"
+#include "mem/stack_pool.hpp"
+#include "sync/waiter.hpp"
+
+namespace weft::posix {
+
+/// A once routine that runs now; exceptions and pthread_exit undo it (posix/once.cpp).
+struct once_in_progress {
+  once_in_progress* outer;
+  pthread_once_t* control;
+};
+
+struct user_thread : thread {
+  void* (*start)(void*) = nullptr;
+  void* argument = nullptr;
+  void* result = nullptr;
+
+  spinlock life_lock;
+  bool alive = false;      ///< Its handle is valid: created and not yet given back.
+  bool ended = false;
+  bool detached = false;
+  bool joining = false;    ///< Somebody is inside pthread_join for it.
+  bool block_built = false;
+  user_thread* joins = nullptr;  ///< Whom it is joining, to detect two threads that join each other.
+  sync::waiter* joiner = nullptr;
+
+  user_thread* next_alive = nullptr;  ///< The registry of living threads.
+  user_thread* prev_alive = nullptr;
+
+  std::uint64_t number = 0;  ///< In order of creation, for people; main is 1.
+  char name[16] = {};
+  char* stack_low = nullptr;      ///< What the thread may use as its stack, for pthread_getattr_np.
+  std::size_t stack_bytes = 0;
+  std::size_t guard_bytes = 0;
+  stack_t signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+  once_in_progress* once = nullptr;
+  bool handler_restarts = true;   ///< Did the last signal handler have SA_RESTART?
+  atomic<std::uint64_t> directed{0};  ///< Signals that pthread_kill sent to it while it did not run.
+  std::uint32_t handlers_run = 0; ///< How many handlers have run on it; tells a wait whether to return EINTR.
+
+  mem::stack_top top;
+};
+
+/// The calling thread; made on first use for kernel threads that Weft did not make.
+[[nodiscard]] user_thread& self() noexcept;
+
+/// The thread with this handle, or null when it is none of ours (a kernel thread of libc's, or not a handle at all).
+[[nodiscard]] user_thread* from_handle(pthread_t handle) noexcept;
+[[nodiscard]] inline pthread_t handle_of(const user_thread& t) noexcept { return t.thread_pointer; }
+
+}  // namespace weft::posix

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "preempt/preempt.hpp"
+
+#include <errno.h>
+
+#include "core/scheduler.hpp"
+#include "core/section.hpp"
+#include "os/signal_mask.hpp"
+
+namespace weft {
+
+void preempt_current(int, siginfo_t*, void*) noexcept {
+  thread* me = current();
+  if (me == nullptr || me->kind != thread_kind::user || me->thread_pointer == 0) return;
+  if (me->no_preempt.raised()) {
+    // [pending-1] The end of the section looks; same kernel thread, so program order is enough, but the exchange there
+    // must not tear with us.
+    me->pending.fetch_or(pending_work::preempt, memory_order::seq_cst);
+    return;
+  }
+  const int saved = errno;
+  {
+    const section in(*me);
+    scheduler& s = *me->on->home;
+    if (s.yield(*me)) s.preemptions.fetch_add(1, memory_order::relaxed);  // relaxed: a statistic
+  }
+  errno = saved;
+}
+
+int install_preemption() noexcept {
+  struct sigaction action = {};
+  action.sa_sigaction = preempt_current;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
+  return ::sigaction(os::preempt_signal, &action, nullptr) == 0 ? 0 : errno;
+}
+
+}  // namespace weft

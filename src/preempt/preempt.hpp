@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSL-1.0
+// Preemption: the signal handler that makes a carrier's thread give way. Who asks, and when, is the monitor's business.
+#pragma once
+#include <signal.h>
+
+namespace weft {
+
+/// The handler for os::preempt_signal; install with SA_NODEFER | SA_RESTART | SA_SIGINFO and without SA_ONSTACK: the
+/// interrupted thread is suspended inside it, on its own stack, and goes on when it is resumed. Never unwinds.
+void preempt_current(int signal, siginfo_t* info, void* context) noexcept;
+
+/// Installs the handler. Returns 0 or an errno code. For programs without a signal layer of their own (tests, tools).
+int install_preemption() noexcept;
+
+}  // namespace weft

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSL-1.0
+// Objects across fork. A program's mutexes, conditions and semaphores are copied into the child together with lists of
+// threads that the child does not have, perhaps in the middle of a change by another carrier. So whatever marks an object
+// as "its list is in use" also says in which process of the line of forks; a mark of an earlier one means: the list
+// belongs to threads that do not exist here, and begins anew.
+//
+// Rejected: holding every carrier out of the engine while fork copies. libc's fork waits for malloc's and stdio's locks,
+// and the thread that holds one of those may need a carrier to let go.
+#pragma once
+#include <cstdint>
+
+#include "base/atomic.hpp"
+#include "base/pause.hpp"
+#include "base/spinlock.hpp"
+
+namespace weft::sync {
+
+/// Counts the forks on the way to this process. Written by the child's only thread (posix/fork.cpp).
+extern constinit std::uint32_t generation;
+
+/// A spinlock that tells its holder when what it guards is from before a fork. All zeros is unlocked.
+class generation_lock {
+ public:
+  enum class found : bool { as_left, from_before_fork };
+  found lock() noexcept {
+    for (int turn = 1;; ++turn) {
+      std::uint32_t seen = word_.load(memory_order::relaxed);  // relaxed: the exchange decides
+      const bool stale = seen >> 1 != mark();
+      if (stale || (seen & locked_bit) == 0) {
+        // [spin-1] acquire, as in spinlock::lock.
+        if (word_.compare_exchange_weak(seen, mark() << 1 | locked_bit, memory_order::acquire, memory_order::relaxed))  // relaxed: retry
+          return stale ? found::from_before_fork : found::as_left;
+      }
+      if (turn % 128 == 0) give_cpu_away();
+      pause_cpu();
+    }
+  }
+  void unlock() noexcept {
+    word_.store(mark() << 1, memory_order::release);  // [spin-1]
+  }
+
+ private:
+  static constexpr std::uint32_t locked_bit = 1;
+  static std::uint32_t mark() noexcept { return generation & 0x7fffffff; }
+  atomic<std::uint32_t> word_{0};
+};
+
+}  // namespace weft::sync

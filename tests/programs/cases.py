@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSL-1.0
+"""The programs that only have to be started: what to run, under which models, and what to compare."""
+import dataclasses
+import hashlib
+import os
+import pathlib
+import random
+import re
+import shutil
+import sys
+from collections.abc import Callable
+
+from harness import MODELS, NATIVE, PREEMPTED, USER_LEVEL, Failure, Variant, check_engaged, check_same, run, run_variants
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def same(output):
+    return output
+
+
+def only_lines(pattern):
+    """Of an output full of times, only the lines that must be the same every time."""
+    return lambda output: b"\n".join(line for line in output.splitlines() if re.search(pattern, line)) + b"\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    commands: tuple[tuple[str, ...], ...]  # {bin}, {examples}, {python} and {here} are filled in; each is one run
+    variants: tuple[Variant, ...] = MODELS
+    compare: Callable = same
+    prepare: Callable = lambda workdir: None
+    expected: tuple[int, bytes] | None = None  # instead of a native run, where the system cannot do it natively
+    says: str | None = None  # under user-level models stderr has a line that matches; without it stderr is the native one
+
+
+def program(name, *arguments, **more):
+    return Case(commands=(("{bin}/" + name, *arguments),), **more)
+
+
+def installed(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin:/usr/local/bin")
+    if not found:
+        raise Failure(f"{name} is not installed: run scripts/install-deps.sh test")
+    return found
+
+
+def make_text(workdir):
+    """16 MiB that compress to about a third, the same on every machine."""
+    generator = random.Random(20)
+    words = ["".join(generator.choices("etaoinshrdlu", k=generator.randrange(2, 9))) for _ in range(3000)]
+    (workdir / "text").write_bytes(" ".join(generator.choices(words, k=2_700_000)).encode()[: 16 << 20])
+
+
+def make_packed(tool, *arguments):
+    def prepare(workdir):
+        make_text(workdir)
+        packed = run(None, NATIVE, (installed(tool), *arguments, "-c", "text"), workdir)
+        (workdir / "packed").write_bytes(packed.stdout)
+
+    return prepare
+
+
+ENDINGS = "main-exits-pthread main-returns main-exits thread-exits thread-exits-at-once abort crash raise killed".split()
+
+CASES = {
+    "load_while_running": program("load_while_running", "{bin}/tls_plugin.so"),
+    "load_while_running_static": program("load_while_running", "{bin}/tls_plugin_static.so"),
+    "thread_limit": program("thread_limit"),
+    "malloc_stdio": program("malloc_stdio", variants=PREEMPTED),
+    "exceptions": program("exceptions", variants=PREEMPTED),
+    "thread_locals": program("thread_locals", variants=PREEMPTED),
+    "per_thread_state": program("per_thread_state", variants=PREEMPTED),
+    "mutexes": program("mutexes", variants=PREEMPTED),
+    "condition_variables": program("condition_variables", variants=PREEMPTED),
+    "other_sync": program("other_sync"),
+    "pthread_exit": program("pthread_exit", variants=PREEMPTED),
+    "create_join": program("create_join"),
+    "cancellation": program("cancellation", variants=PREEMPTED),
+    "credentials": program("credentials"),
+    "endings": Case(tuple(("{bin}/endings", how) for how in ENDINGS)),
+    "stack_overflow": program("stack_overflow", says=r"^weft: .*deep-thread"),
+    "fork_with_threads": program("fork_with_threads"),
+    "signals_alarm": program("signals", "alarm", variants=PREEMPTED),
+    "signals_interrupt": program("signals", "interrupt"),
+    "signals_sigwait": program("signals", "sigwait"),
+    "signals_masks": program("signals", "masks"),
+    "signals_one_thread": program("signals", "one-thread"),
+    "signals_terminated": program("signals", "terminated"),
+    "sleeping": program("sleeping"),
+    "sleeping_interrupted": program("sleeping", "interrupted"),
+    "busy_waiting": program("busy_waiting", variants=MODELS + (Variant("m:n", ("--parallelism=1",)),)),
+    "blocked_carriers": program("blocked_carriers", variants=MODELS + (Variant("m:n", ("--parallelism=1",)),)),
+    "openmp": program("openmp"),
+    "rust_threads": program("rust_threads"),
+    "wrapper_script": Case((("/bin/sh", "-c", '"$0/mutexes" && "$0/pthread_exit" && exit 5', "{bin}"),)),
+    "python_threads": Case((("{python}", "{here}/workloads/python_threads.py"),)),
+    "many_threads": Case(
+        (("{examples}/many_threads", "100000"),),
+        variants=tuple(Variant(each.model, ("--stack-size=64K",)) for each in USER_LEVEL),
+        expected=(0, b"100000 threads were alive at once, 0 are left\n"),
+    ),
+    "connections": Case((("{examples}/connections", "--connections", "200", "--requests", "10"),)),
+    "pipeline": Case((("{examples}/pipeline", "300"),)),
+    "loops_and_sleepers": Case((("{examples}/loops_and_sleepers", "4", "20", "20"),), compare=only_lines(rb"loops got to run")),
+    "sysbench_threads": Case(
+        (("sysbench", "threads", "--threads=16", "--events=2000", "--time=0", "--thread-yields=50", "--thread-locks=4", "run"),),
+        compare=only_lines(rb"Number of threads|total number of events|Threads started"),
+    ),
+    "sysbench_mutex": Case(
+        (("sysbench", "mutex", "--threads=16", "--mutex-num=32", "--mutex-locks=3000", "--mutex-loops=200", "--time=0", "run"),),
+        compare=only_lines(rb"Number of threads|total number of events|Threads started"),
+    ),
+    "xz": Case(
+        (("xz", "-1", "-T4", "--block-size=1MiB", "-c", "text"), ("xz", "-d", "-T4", "-c", "packed")),
+        prepare=make_packed("xz", "-1", "-T4", "--block-size=1MiB"),
+    ),
+    "zstd": Case(
+        (("zstd", "-5", "-T4", "-B1MiB", "-q", "-c", "text"), ("zstd", "-d", "-T4", "-q", "-c", "packed")),
+        prepare=make_packed("zstd", "-5", "-T4", "-B1MiB", "-q"),
+    ),
+}
+
+
+def run_case(name, case, weft, bin_dir, workdir, natively_only):
+    python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+    places = {"bin": bin_dir, "examples": bin_dir.parent.parent / "examples", "python": python, "here": HERE}
+    case.prepare(workdir)
+    for command in case.commands:
+        argv = [part.format(**places) for part in command]
+        argv[0] = installed(argv[0])
+        native = run(None, NATIVE, argv, workdir) if case.expected is None else None
+        status, stdout = (native.status, case.compare(native.stdout)) if native else case.expected
+        digest = hashlib.sha256(stdout).hexdigest()[:12]
+        title = " ".join([name, *command[1:]]) if len(case.commands) > 1 else name
+        print(f"{title}: expected status {status}, {len(stdout)} bytes of output ({digest})", flush=True)
+
+        def check(variant):
+            result = run(weft, variant, argv, workdir)
+            user_level = variant.model not in (None, "1:1")
+            if case.says and user_level:
+                if not re.search(case.says, result.stderr, re.M):
+                    raise Failure(f"stderr has no line that matches {case.says!r}:\n{result.stderr}")
+            elif native:
+                check_same("stderr", native.stderr, result.stderr)
+            check_same("status", status, result.status)
+            check_same("stdout", stdout, case.compare(result.stdout))
+            if not argv[-1].endswith("-at-once"):  # _exit leaves no time for statistics
+                check_engaged(variant, result)
+
+        yield run_variants(title, (NATIVE,) if natively_only and native else case.variants, check)
