@@ -60,6 +60,9 @@ class scheduler {
   /// [section] A new thread starts on its slot, as the newest. Its context must be ready.
   void start_thread(thread& t) noexcept { make_ready(t); }
 
+  /// [section] The thread is about to block in the kernel and says so: its slot goes to others at once, without waiting for
+  /// the monitor. It keeps its carrier; its next section gets it a slot again. Cost: two locks when nothing waits.
+  void hand_off(thread& me) noexcept;
   /// [section] The slot was taken away while the thread was blocked: gets another, possibly on another carrier.
   void regain_slot(thread& me) noexcept;
   /// First thing that runs on the stack of a thread that is resumed or new: finishes what its predecessor left.

@@ -161,6 +161,22 @@ void scheduler::retire(thread& me, thread* successor) noexcept {
   invariant_broken("a retired thread was resumed", __FILE__, __LINE__);
 }
 
+void scheduler::hand_off(thread& me) noexcept {
+  carrier& c = *me.on;
+  slot& s = *c.holding;
+  const bool ours = c.claim.release();
+  c.holding = nullptr;
+  if (!ours) return;  // the monitor had the same thought
+  s.holder.store(nullptr, memory_order::relaxed);  // relaxed: a hint
+  if (s.has_work() || !global_.empty()) {
+    (void)give_slot(s);
+    return;
+  }
+  idle_.put_slot(s);
+  if (!global_.empty_ordered()) wake_one_more();  // [idle-1] as in find_work
+  if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
+}
+
 void scheduler::regain_slot(thread& me) noexcept {
   carrier& c = *me.on;
   c.holding = nullptr;
