@@ -32,6 +32,7 @@ struct scheduler_hooks {
   bool (*idle_signal)() = nullptr;             ///< A signal came to a sleeping carrier: interrupt a thread for it.
   void (*directed)(thread&) = nullptr;         ///< pending_work::directed was set: deliver what was sent to this thread.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
+  nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.
 };
 
 class scheduler {
@@ -79,6 +80,11 @@ class scheduler {
   /// Fires every deadline that is due. Threads become ready. Any context inside the engine.
   void fire_timers(nanoseconds_at now) noexcept;
   [[nodiscard]] nanoseconds_at earliest_deadline() const noexcept;
+  /// There is something for hooks.tidy. Rare.
+  void want_tidy() noexcept {
+    tidy_wanted.store(1, memory_order::relaxed);  // relaxed: ordered like work in a queue, by tell_monitor
+    tell_monitor();
+  }
   /// Something changed that a dozing monitor must know. Cheap when it is awake.
   void tell_monitor() noexcept;
 
@@ -98,6 +104,7 @@ class scheduler {
   atomic<std::uint32_t> monitor_word{0};
   atomic<nanoseconds_at> monitor_lookout{0};
   atomic<std::uint32_t> monitor_dozes{0};
+  atomic<std::uint32_t> tidy_wanted{0};
   atomic<std::uint64_t> preemptions{0};
   atomic<std::uint64_t> rescues{0};
   atomic<std::uint64_t> carriers_refused{0};

@@ -4,7 +4,9 @@
 // I1  no_preempt is raised before engine state, the stack or the thread pointer is touched, and is not zero in any
 //     thread that does not run: a signal in the middle of a switch finds it, whichever thread it takes for current.
 // I2  `on` is written by the carrier that resumes the thread; it is stable only while no_preempt is raised.
-// I3  Memory of a thread is never unmapped: a late waker's claim may still look at its wait word.
+// I3  Memory of a thread is never unmapped: a late waker's claim may still look at its wait word. It may have been given
+//     back and read as zeros, which no ticket matches; a thread that is built there anew begins with an epoch beyond all
+//     that were ever used on given-back memory (wait_word::continue_after).
 #pragma once
 #include <cstdint>
 

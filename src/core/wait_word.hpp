@@ -109,6 +109,13 @@ class wait_word {
     return reason_of(word_.load(memory_order::acquire));  // [wait-1] as in cancel()
   }
 
+  /// A thread begins where others stood before it: its epochs follow theirs, so that their late wakers stay refused (I2).
+  void continue_after(std::uint64_t epoch) noexcept {
+    word_.store(pack(epoch, state::idle, wake_reason::none), memory_order::relaxed);  // relaxed: no wait, nothing to see
+  }
+  /// Owner, or whoever has the memory after its end: the epoch of the last wait.
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return word_.load(memory_order::relaxed) >> shift; }  // relaxed: as above
+
   /// A ticket for the wait that is going on now, for wakers that interrupt whatever the thread waits for.
   /// Returns false if the thread is not waiting.
   bool current_ticket(ticket& out) const noexcept {

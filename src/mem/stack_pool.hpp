@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: BSL-1.0
 // Stacks: mappings of a few sizes, lazily committed, each with a guard page at its low end, pooled newest first.
 //
-// I1  A stack belongs to exactly one of: a thread, one class's list of free stacks.
+// I1  A stack belongs to exactly one of: a thread; one class's warm or cool list; its slab's list of bare stacks; the
+//     uncut rest of a slab; the trimmer, for a moment.
 // I2  A stack is never unmapped and never changes its class: what lies at its top (a thread and its thread block) may be
-//     looked at for ever. Its lower pages are given back to the kernel when too many stacks lie free.
-// I3  At most `most_warm` free stacks of a class keep the pages that their last thread touched.
-// Stacks are cut from slabs, so that a million of them are a few dozen mappings (where guards cost none).
+//     looked at for ever. But once it is bare, all of it reads as zeros.
+// I3  Free stacks beyond the `most_warm` newest of a class that lie unused for a whole trimming interval give their pages
+//     back: all of them (bare), or, where something at the top must stay, those below (cool).
+// Stacks are cut from slabs, each half as big as all of its class before it: a million stacks are a few dozen mappings
+// (where guards cost none), and whoever looks an address up, newest slab first, finds it after a few steps.
 //
-// Rejected: mmap and munmap per stack (9 us); one size for all (page tables: 500 MB for a million of 256 KiB).
+// Giving back is not the business of whoever ends a thread: put() only says that the pool is crowded, and somebody with
+// time calls trim. What is trimmed is what nobody needed since the last interval began (the low-water mark), so a
+// program that starts and joins a crowd again and again keeps its crowd's stacks.
+//
+// Rejected: mmap and munmap per stack (9 us); one size for all (page tables: 500 MB for a million of 256 KiB); a fixed
+// number of warm stacks, the rest discarded as threads end (a crowd's end pays a system call each, and each next crowd
+// pays page faults).
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/spinlock.hpp"
 
 namespace weft::mem {
@@ -30,15 +40,29 @@ class stack_pool {
  public:
   /// Four sizes per doubling, from 16 KiB to 1 TiB.
   static constexpr int classes = 4 * 26;
+  static constexpr std::uint32_t most_warm = 1024;
   [[nodiscard]] static int class_of(std::size_t bytes) noexcept;
   [[nodiscard]] static std::size_t bytes_of(int size_class) noexcept;
 
   /// A stack of at least `bytes` in all (guard and top included); `reserve` bytes at the top are the caller's, the
   /// stack_top being their last. Null when the system has no more memory, mappings or address space.
-  /// Inside engine sections. Cost: 10 ns warm; a new slab 10 to 30 us.
+  /// Inside engine sections. Cost: 10 ns warm; a bare one its page faults and a system call; a new slab 10 to 30 us.
   stack_top* take(std::size_t bytes) noexcept;
-  /// The other way. `keep` bytes at the top keep their contents; the rest may be given back to the kernel.
-  void put(stack_top& s, std::size_t keep) noexcept;
+  /// The other way. True if it has just made its class crowded: somebody should trim.
+  bool put(stack_top& s) noexcept;
+  /// Do more stacks of this class lie free than are kept warm for ever? A hint; takes no lock.
+  [[nodiscard]] bool crowded(std::uint32_t size_class) const noexcept {
+    return lists_[size_class].count.load(memory_order::relaxed) >= most_warm;  // relaxed: a hint
+  }
+
+  /// What the owner of the tops does for a stack whose pages are about to be given back: lets go of what they refer to,
+  /// and returns how many bytes at the top must stay (0: none).
+  using strip_function = std::size_t (*)(stack_top&);
+  /// Begins an interval: what was unused during the whole last one is to be trimmed. True if some class is crowded, so
+  /// that another interval should follow. One caller at a time, here and below.
+  bool begin_trim() noexcept;
+  /// Trims some (a millisecond's worth). True while more is to be trimmed.
+  bool trim_some(strip_function strip) noexcept;
 
   /// Is `address` inside the guard page of one of our stacks? For the overflow report; takes no lock.
   [[nodiscard]] const stack_top* guard_hit(const void* address) const noexcept;
@@ -50,28 +74,36 @@ class stack_pool {
 
   /// In a forked child: the lists may have been caught in the middle of a change. They begin empty; the stacks that lay in
   /// them cost the child nothing, since it never touches them.
-  void begin_anew() noexcept {
-    lock_.reset();
-    for (size_list& list : lists_) list = {};
-  }
+  void begin_anew() noexcept;
 
  private:
   struct slab {
     char* low;
     std::size_t bytes, stride;
+    // The bare stacks, by index + 1 (0: none). Their links lie behind the slab: a bare stack has no page to keep one in.
+    std::uint32_t* bare_next;
+    std::uint32_t bare;
+    std::uint32_t next_with_bare;  // among the slabs of the class, by index + 1
   };
   struct size_list {
-    stack_top* free = nullptr;
-    std::uint32_t count = 0;
-    std::uint32_t slab_stacks = 1;  // doubles with each slab, so that few threads cost little and many few mappings
-    char* fresh = nullptr;          // not yet cut off the newest slab
+    stack_top* warm = nullptr;
+    stack_top* cool = nullptr;
+    atomic<std::uint32_t> count{0};    // of warm stacks
+    std::uint32_t low_water = 0;       // the least count since the interval began
+    std::uint32_t to_trim = 0;
+    std::uint32_t slab_with_bare = 0;  // by index + 1
+    std::size_t stacks = 0;            // in all slabs of the class
+    char* fresh = nullptr;             // not yet cut off the newest slab
     char* fresh_end = nullptr;
   };
   static constexpr std::uint32_t most_slabs = 4096;
-  static constexpr std::uint32_t most_warm = 4096;
+  static constexpr std::uint32_t trimmed_at_once = 256;
 
-  stack_top* cut(size_list& list, int size_class) noexcept;
-  bool add_slab(size_list& list, std::size_t stride) noexcept;
+  char* take_bare_locked(size_list& list, std::size_t stride) noexcept;
+  void put_bare_locked(size_list& list, char* low) noexcept;
+  bool add_slab_locked(size_list& list, std::size_t stride) noexcept;
+  stack_top* pop_warm_locked(size_list& list) noexcept;
+  stack_top* build(size_list& list, int size_class, char* low) noexcept;
   const slab* slab_of(const void* address) const noexcept;
 
   spinlock lock_;

@@ -13,6 +13,7 @@
 #include "arch/thread_pointer.hpp"
 #include "base/atomic.hpp"
 #include "base/spinlock.hpp"
+#include "mem/malloc_cache.hpp"
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
@@ -123,17 +124,6 @@ bool is_libc(const char* path) noexcept {
   return ::strncmp(name, "libc.so", 7) == 0 || ::strncmp(name, "libc-", 5) == 0 || ::strncmp(name, "ld-linux", 8) == 0;
 }
 
-/// How far below the thread pointer a module's static thread-locals begin; 0 if they are not static. (The address that
-/// dl_iterate_phdr tells is null until the calling thread has touched the module.)
-std::size_t static_place(const dl_phdr_info& info) noexcept {
-  for (const link_map* l = _r_debug.r_map; l != nullptr; l = l->l_next) {
-    if (l->l_addr != info.dlpi_addr || ::strcmp(l->l_name, info.dlpi_name) != 0) continue;
-    const auto place = at<std::size_t>(reinterpret_cast<std::uintptr_t>(l), glibc.module_offset);
-    return place < glibc.bytes ? place : 0;  // beyond: libc's mark for "dynamic for ever"
-  }
-  return 0;
-}
-
 int note_module(dl_phdr_info* info, std::size_t, void* raw) {
   auto& found = *static_cast<tls_images*>(raw);
   if (info->dlpi_tls_modid == 0 || is_libc(info->dlpi_name)) return 0;
@@ -156,15 +146,79 @@ struct dtv_entry {
 };
 constexpr std::uintptr_t dtv_unallocated = ~std::uintptr_t{0};
 
-}  // namespace
-
-void forget_dynamic_blocks(std::uintptr_t pointer) noexcept {
-  auto* dtv = at<dtv_entry*>(pointer, arch::tcb_offsets::dtv);
+void free_dynamic_blocks(dtv_entry* dtv) noexcept {
   const std::size_t count = dtv[-1].value;
   for (std::size_t i = 1; i <= count; ++i) {
     if (dtv[i].to_free == nullptr) continue;
     ::free(dtv[i].to_free);
     dtv[i] = {dtv_unallocated, nullptr};
+  }
+}
+
+}  // namespace
+
+/// (The address that dl_iterate_phdr tells is null until the calling thread has touched the module.)
+std::size_t static_place(const dl_phdr_info& info) noexcept {
+  for (const link_map* l = _r_debug.r_map; l != nullptr; l = l->l_next) {
+    if (l->l_addr != info.dlpi_addr || ::strcmp(l->l_name, info.dlpi_name) != 0) continue;
+    const auto place = at<std::size_t>(reinterpret_cast<std::uintptr_t>(l), glibc.module_offset);
+    return place < glibc.bytes ? place : 0;  // beyond: libc's mark for "dynamic for ever"
+  }
+  return 0;
+}
+
+void forget_dynamic_blocks(std::uintptr_t pointer) noexcept {
+  free_dynamic_blocks(at<dtv_entry*>(pointer, arch::tcb_offsets::dtv));
+}
+
+// -- what stripped blocks leave --
+
+/// Laid over a dtv that no thread uses any more: its first two entries' `to_free` are unused by glibc.
+struct stripped {
+  std::uintptr_t count;
+  stripped* next;
+  std::uintptr_t generation;
+  void* malloc_cache;
+};
+
+namespace {
+constinit spinlock stripped_lock;
+constinit atomic<stripped*> stripped_list{nullptr};
+constexpr int stripped_at_once = 64;  // freeing them is somebody's pthread_create: let that be microseconds
+}  // namespace
+
+bool strip_block(std::uintptr_t pointer) noexcept {
+  if (!malloc_cache_known()) return false;
+  auto* dtv = at<dtv_entry*>(pointer, arch::tcb_offsets::dtv);
+  auto* s = reinterpret_cast<stripped*>(dtv - 1);
+  s->malloc_cache = take_malloc_cache(pointer);
+  at<dtv_entry*>(pointer, arch::tcb_offsets::dtv) = nullptr;
+  locked hold(stripped_lock);
+  s->next = stripped_list.load(memory_order::relaxed);  // relaxed: under the lock
+  stripped_list.store(s, memory_order::relaxed);        // relaxed: others take it under the lock
+  return true;
+}
+
+bool something_stripped() noexcept { return stripped_list.load(memory_order::relaxed) != nullptr; }  // relaxed: a hint
+
+stripped* take_stripped() noexcept {
+  locked hold(stripped_lock);
+  stripped* first = stripped_list.load(memory_order::relaxed);  // relaxed: under the lock
+  stripped* last = first;
+  for (int i = 1; i < stripped_at_once && last != nullptr && last->next != nullptr; ++i) last = last->next;
+  if (last == nullptr) return nullptr;
+  stripped_list.store(last->next, memory_order::relaxed);  // relaxed: under the lock
+  last->next = nullptr;
+  return first;
+}
+
+void free_stripped(stripped* list) noexcept {
+  while (list != nullptr) {
+    stripped* next = list->next;
+    free_dynamic_blocks(reinterpret_cast<dtv_entry*>(list) + 1);
+    free_malloc_cache(list->malloc_cache);
+    ::free(list);
+    list = next;
   }
 }
 
@@ -255,6 +309,8 @@ void begin_on_block() noexcept {
 
 void begin_anew() noexcept {
   images_lock.reset();
+  stripped_lock.reset();
+  stripped_list.store(nullptr, memory_order::relaxed);  // relaxed: the child has one thread; they may be half linked
   images_seen.store(0, memory_order::relaxed);  // relaxed: the child has one thread
 }
 

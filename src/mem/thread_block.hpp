@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+struct dl_phdr_info;
+
 namespace weft::mem {
 
 /// Null once probe_glibc() has found everything; otherwise the reason, for people.
@@ -57,10 +59,24 @@ void copy_images(std::uintptr_t pointer, const tls_images& which) noexcept;
 void renew_block(std::uintptr_t pointer) noexcept;
 /// Outside sections (calls free): drops what the last thread had of thread-locals in modules loaded by dlopen.
 void forget_dynamic_blocks(std::uintptr_t pointer) noexcept;
+
+/// A block whose pages are to be given back: what it holds of the heap (the dtv, dynamic thread-locals, malloc's cache) is
+/// put aside, to be freed by somebody who may call free. The block is as if never built then. False: it must stay, since
+/// it holds something that we do not understand. No allocation, no libc lock.
+bool strip_block(std::uintptr_t pointer) noexcept;
+/// What strip_block has put aside.
+struct stripped;
+[[nodiscard]] bool something_stripped() noexcept;
+/// Inside a section: some of it. Outside then: frees that.
+[[nodiscard]] stripped* take_stripped() noexcept;
+void free_stripped(stripped* list) noexcept;
 /// The set of loaded modules may have changed (dlopen, dlclose).
 void modules_changed() noexcept;
 /// For the new thread itself, first thing: its errno, locale and character tables.
 void begin_on_block() noexcept;
+
+/// How far below the thread pointer a module's static thread-locals begin; 0 if they are not static.
+[[nodiscard]] std::size_t static_place(const dl_phdr_info& module) noexcept;
 
 /// In a forked child: the list of images is made again.
 void begin_anew() noexcept;

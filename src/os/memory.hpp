@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "os/syscall.hpp"
 
@@ -26,9 +27,9 @@ inline void unmap(void* memory, std::size_t bytes) noexcept {
   raw_syscall(SYS_munmap, arg(memory), static_cast<long>(bytes));
 }
 
-/// Gives the pages back; they read as zeros when touched again.
+/// Gives the pages back; they read as zeros when touched again. Pages that are locked in memory stay, but are cleared.
 inline void discard(void* memory, std::size_t bytes) noexcept {
-  raw_syscall(SYS_madvise, arg(memory), static_cast<long>(bytes), MADV_DONTNEED);
+  if (raw_syscall(SYS_madvise, arg(memory), static_cast<long>(bytes), MADV_DONTNEED) != 0) std::memset(memory, 0, bytes);
 }
 
 template <class T>

@@ -20,6 +20,7 @@
 #include "os/limits.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
+#include "mem/malloc_cache.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/fork.hpp"
 #include "posix/registry.hpp"
@@ -202,12 +203,14 @@ int start_engine_slow() noexcept {
         {.retired = thread_retired,
          .idle_signal = interrupt_somebody,
          .directed = deliver_directed,
-         .idle_mask = mask_while_idle});
+         .idle_mask = mask_while_idle,
+         .tidy = tidy_thread_memory});
   }
   if (error == 0) error = make_libc_threaded();
   if (error == 0) error = start_monitor();
   if (error != 0) return error;
   if (!again) {
+    mem::probe_malloc_cache();
     prepare_thread_memory();
     threads.add(me);
   }

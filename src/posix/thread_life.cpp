@@ -12,6 +12,7 @@
 #include "core/section.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
+#include "mem/malloc_cache.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/keys.hpp"
 #include "posix/registry.hpp"
@@ -27,7 +28,12 @@ constexpr std::size_t signal_room = os::page_size;
 constexpr int first_id = 1 << 22;  // above the kernel's greatest pid
 constexpr int last_id = 1 << 29;   // below the bits that futex words reserve
 
+/// While stacks lie free in a crowd: what was unused for so long gives its pages back.
+constexpr nanoseconds trim_interval = 200 * millisecond;
+
 constinit atomic<int> next_id{first_id};
+/// No wait of a thread whose memory was released had a greater epoch.
+constinit atomic<std::uint64_t> greatest_epoch{0};
 constinit std::size_t default_stack = 8 << 20;
 /// From a thread pointer to its user_thread; the same for every stack.
 constinit std::size_t pointer_to_thread = 0;
@@ -58,6 +64,7 @@ user_thread* take_memory(user_thread& me, std::size_t bytes) noexcept {
     const mem::stack_top record = *top;
     new (t) user_thread;
     t->top = record;
+    t->wait.continue_after(greatest_epoch.load(memory_order::relaxed));  // relaxed: raised before the pool's lock was taken
     t->thread_pointer = mem::thread_pointer_below(t);
   }
   return t;
@@ -68,8 +75,20 @@ void give_memory_back(user_thread& me, user_thread& t) noexcept {
   release_thread(t);
 }
 
+/// What trimmed stacks left of the heap: a bit of it.
+void free_leftovers(user_thread& me) noexcept {
+  if (!mem::something_stripped()) [[likely]] return;
+  mem::stripped* some = nullptr;
+  {
+    const section in(me);
+    some = mem::take_stripped();
+  }
+  mem::free_stripped(some);
+}
+
 /// The thread block: new, or made to look new. False: no memory.
 bool prepare_block(user_thread& me, user_thread& t) noexcept {
+  free_leftovers(me);
   if (!t.block_built) {
     t.block_built = mem::build_block(t.thread_pointer);
     if (!t.block_built) return false;
@@ -198,6 +217,12 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
 [[noreturn]] void end_thread(user_thread& me) noexcept {
   mem::run_thread_local_destructors();
   run_key_destructors();
+  if (mem::stacks.crowded(me.top.size_class)) {
+    // Its memory will hardly be needed again soon: what it keeps of the heap goes back, as at a kernel thread's end.
+    if (me.thread_pointer != runtime.main.thread_pointer) mem::forget_dynamic_blocks(me.thread_pointer);
+    mem::shed_malloc_cache();
+    free_leftovers(me);
+  }
   {
     const section in(me);
     if (threads.remove(me) != 0) {
@@ -239,8 +264,29 @@ void thread_retired(thread& raw) noexcept {
 void release_thread(user_thread& t) noexcept {
   t.alive = false;
   if (&t == &runtime.main) return;  // its stack is the process's
-  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(&t + 1);
-  mem::stacks.put(t.top, end - mem::thread_block_low(t.thread_pointer));
+  const std::uint64_t epoch = t.wait.epoch();
+  std::uint64_t greatest = greatest_epoch.load(memory_order::relaxed);  // relaxed: the pool's lock orders
+  while (epoch > greatest && !greatest_epoch.compare_exchange_weak(greatest, epoch, memory_order::relaxed)) {  // relaxed: as above
+  }
+  if (mem::stacks.put(t.top)) the_scheduler.want_tidy();
+}
+
+namespace {
+/// A stack's pages are about to go.
+std::size_t strip(mem::stack_top& top) noexcept {
+  user_thread& t = *thread_at(&top);
+  if (!t.block_built || mem::strip_block(t.thread_pointer)) return 0;
+  return reinterpret_cast<std::uintptr_t>(&t + 1) - mem::thread_block_low(t.thread_pointer);
+}
+}  // namespace
+
+nanoseconds_at tidy_thread_memory(nanoseconds_at now) noexcept {
+  static constinit nanoseconds_at next = 0;
+  if (mem::stacks.trim_some(strip)) return now;
+  if (now < next) return next;
+  const bool crowded = mem::stacks.begin_trim();
+  if (crowded) next = now + trim_interval;
+  return crowded ? now : never;
 }
 
 }  // namespace weft::posix

@@ -29,6 +29,9 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept;
 /// Scheduler hook: nobody stands on the thread's stack any more.
 void thread_retired(thread& t) noexcept;
 
+/// Scheduler hook: gives memory back after a crowd of threads has ended. Returns when it wants to be called again.
+nanoseconds_at tidy_thread_memory(nanoseconds_at now) noexcept;
+
 /// [section] Gives an ended thread's memory back; its handle becomes invalid.
 void release_thread(user_thread& t) noexcept;
 

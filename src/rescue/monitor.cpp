@@ -34,22 +34,31 @@ void monitor::run() noexcept {
     acted_ = false;
     const bool waiting = look(now);
     if (waiting) waited_at_ = now;
+    tidy(now);
     if (acted_) {
       interval_ = shortest_interval;
     } else if (interval_ < longest_interval) {
       interval_ *= 2;
     }
     const bool doze = !waiting && now - waited_at_ > linger;
-    sleep_until(doze ? never : now + interval_, doze);
+    sleep_until(doze || tidy_at_ < now + interval_ ? tidy_at_ : now + interval_, doze);
     if (doze) interval_ = shortest_interval;
   }
+}
+
+void monitor::tidy(nanoseconds_at now) noexcept {
+  if (scheduler_.tidy_wanted.load(memory_order::relaxed) != 0) {  // relaxed: seen at the next look, or before the doze
+    scheduler_.tidy_wanted.store(0, memory_order::relaxed);       // relaxed: as above
+    if (now < tidy_at_) tidy_at_ = now;
+  }
+  if (now >= tidy_at_) tidy_at_ = scheduler_.hooks().tidy(now);
 }
 
 void monitor::sleep_until(nanoseconds_at end, bool doze) noexcept {
   if (doze) {
     scheduler_.monitor_dozes.store(1, memory_order::relaxed);  // relaxed: the heavy fence orders
     os::heavy_fence();  // [doze-1] pushers look at monitor_dozes after their push; we look at the queues after this
-    bool waiting = !scheduler_.global().empty();
+    bool waiting = !scheduler_.global().empty() || scheduler_.tidy_wanted.load(memory_order::relaxed) != 0;  // relaxed: as above
     for (std::uint32_t i = 0; i < scheduler_.slot_count() && !waiting; ++i) waiting = scheduler_.slot_at(i).has_work();
     if (waiting && !fault("doze.no_second_look")) {
       scheduler_.monitor_dozes.store(0, memory_order::relaxed);  // relaxed: we are awake

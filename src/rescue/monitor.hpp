@@ -10,6 +10,7 @@
 //             several of those return EINTR in spite of SA_RESTART.
 //   share     work waits behind a running thread while a slot is free: the work is offered, a carrier woken.
 //   time      fires timers when no idle carrier keeps the time.
+//   tidy      lets the face give memory back after a crowd, a bit at a time.
 // While nothing waits it dozes: no periodic wake-up. tell_monitor() ends that.
 #pragma once
 #include <cstdint>
@@ -47,6 +48,7 @@ class monitor {
   void look_at_strays() noexcept;
   bool burns_cpu(std::int32_t tid, std::uint64_t& voluntary, std::uint64_t& voluntary_for, nanoseconds_at& sampled_at,
                  std::uint64_t switches, nanoseconds_at now) noexcept;
+  void tidy(nanoseconds_at now) noexcept;
   void sleep_until(nanoseconds_at end, bool doze) noexcept;
   void complain_about_cap() noexcept;
 
@@ -54,6 +56,7 @@ class monitor {
   watch watches_[scheduler::most_slots];
   nanoseconds interval_ = 0;
   nanoseconds_at waited_at_ = 0;
+  nanoseconds_at tidy_at_ = never;
   std::uint32_t next_stray_ = 0;
   bool acted_ = false;
   bool complained_ = false;
