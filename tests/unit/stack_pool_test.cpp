@@ -120,9 +120,9 @@ TEST_F(stack_pool_test, the_newest_free_stack_of_the_class_comes_back_as_it_was)
     stack_top* other = pool_->take(131072);
     ASSERT_TRUE(a != nullptr && b != nullptr && other != nullptr && a != b);
     reinterpret_cast<char*>(b)[-1] = 7;
-    pool_->put(*a, page);
-    pool_->put(*b, page);
-    pool_->put(*other, page);
+    pool_->put(*a);
+    pool_->put(*b);
+    pool_->put(*other);
     EXPECT_EQ(pool_->take(65000), b);
     EXPECT_TRUE(b->used_before);
     EXPECT_EQ(reinterpret_cast<char*>(b)[-1], 7);
@@ -132,22 +132,113 @@ TEST_F(stack_pool_test, the_newest_free_stack_of_the_class_comes_back_as_it_was)
     EXPECT_FALSE(pool_->take(65536)->used_before);
 }
 
-TEST_F(stack_pool_test, when_many_lie_free_their_pages_are_given_back_but_not_the_top) {
+/// More stacks than are kept warm, their lowest and highest bytes set.
+std::vector<stack_top*> take_a_crowd(stack_pool& pool) {
     std::vector<stack_top*> all;
-    for (int i = 0; i < 4200; ++i) {
-        all.push_back(pool_->take(16384));
-        ASSERT_NE(all.back(), nullptr);
+    for (std::uint32_t i = 0; i < stack_pool::most_warm + 500; ++i) {
+        all.push_back(pool.take(16384));
+        if (all.back() == nullptr) throw std::runtime_error("no stack");
         all.back()->low[page] = 1;
         reinterpret_cast<char*>(all.back())[-1] = 1;
     }
-    for (stack_top* s : all) pool_->put(*s, 2 * page);
+    return all;
+}
+
+/// Returns how many times the pool said that it had become crowded.
+int put_all(stack_pool& pool, const std::vector<stack_top*>& all) {
+    int times = 0;
+    for (stack_top* s : all) times += pool.put(*s);
+    return times;
+}
+
+/// A bare stack cannot tell: all of it reads as zeros.
+const char* low_of(const stack_top* s) { return reinterpret_cast<const char*>(s + 1) - 16384; }
+
+void trim_all(stack_pool& pool, stack_pool::strip_function strip) {
+    while (pool.trim_some(strip)) {
+    }
+}
+
+std::size_t keep_nothing(stack_top&) { return 0; }
+std::size_t keep_two_pages(stack_top&) { return 2 * page; }
+
+TEST_F(stack_pool_test, after_a_crowd_all_but_the_warm_give_their_pages_back) {
+    const std::vector<stack_top*> all = take_a_crowd(*pool_);
+    EXPECT_EQ(put_all(*pool_, all), 1);
+    EXPECT_TRUE(pool_->begin_trim()) << "they have not been unused for an interval yet";
+    trim_all(*pool_, keep_nothing);
+    EXPECT_TRUE(std::all_of(all.begin(), all.end(), [](const stack_top* s) { return low_of(s)[page] == 1; }));
+    EXPECT_TRUE(pool_->begin_trim());
+    trim_all(*pool_, keep_nothing);
+    EXPECT_FALSE(pool_->begin_trim()) << "nothing is left to be done";
+    std::size_t bare = 0;
+    for (const stack_top* s : all) {
+        EXPECT_EQ(low_of(s)[page], reinterpret_cast<const char*>(s)[-1]);
+        bare += s->low == nullptr;
+        EXPECT_EQ(s->low == nullptr, low_of(s)[page] == 0);
+        EXPECT_FALSE(readable(low_of(s))) << "a guard outlives its stack's pages";
+    }
+    EXPECT_EQ(bare, all.size() - stack_pool::most_warm);
+}
+
+TEST_F(stack_pool_test, bare_stacks_are_taken_again_before_new_ones_are_cut) {
+    std::vector<stack_top*> all = take_a_crowd(*pool_);
+    put_all(*pool_, all);
+    (void)pool_->begin_trim();
+    (void)pool_->begin_trim();
+    trim_all(*pool_, keep_nothing);
+    std::vector<stack_top*> again;
+    std::size_t used_before = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        again.push_back(pool_->take(16384));
+        ASSERT_NE(again.back(), nullptr);
+        used_before += again.back()->used_before;
+        EXPECT_TRUE(again.back()->guarded);
+        EXPECT_TRUE(pool_->owns(again.back()));
+        EXPECT_EQ(again.back()->bytes, 16384U);
+    }
+    EXPECT_EQ(used_before, stack_pool::most_warm);
+    std::sort(all.begin(), all.end());
+    std::sort(again.begin(), again.end());
+    EXPECT_EQ(all, again);
+}
+
+TEST_F(stack_pool_test, what_must_stay_at_the_top_stays) {
+    const std::vector<stack_top*> all = take_a_crowd(*pool_);
+    put_all(*pool_, all);
+    (void)pool_->begin_trim();
+    (void)pool_->begin_trim();
+    trim_all(*pool_, keep_two_pages);
     std::size_t given_back = 0;
     for (const stack_top* s : all) {
         given_back += s->low[page] == 0;
         EXPECT_EQ(reinterpret_cast<const char*>(s)[-1], 1);
-        EXPECT_FALSE(readable(s->low)) << "a guard outlives its stack's pages";
     }
-    EXPECT_EQ(given_back, all.size() - 4096);
+    EXPECT_EQ(given_back, all.size() - stack_pool::most_warm);
+    for (std::size_t i = 0; i < all.size(); ++i) EXPECT_TRUE(pool_->take(16384)->used_before);
+    EXPECT_FALSE(pool_->take(16384)->used_before);
+}
+
+TEST_F(stack_pool_test, a_crowd_that_comes_back_within_an_interval_keeps_its_pages) {
+    std::vector<stack_top*> all = take_a_crowd(*pool_);
+    for (int round = 0; round < 5; ++round) {
+        put_all(*pool_, all);
+        (void)pool_->begin_trim();
+        trim_all(*pool_, keep_nothing);
+        for (stack_top*& s : all) s = pool_->take(16384);
+    }
+    EXPECT_TRUE(std::all_of(all.begin(), all.end(), [](const stack_top* s) { return s->used_before && s->low[page] == 1; }));
+}
+
+TEST_F(stack_pool_test, a_guard_that_cannot_be_had_costs_no_stack) {
+    weft::os::machine.guard = static_cast<guard_method>(99);  // no method at all: it fails
+    EXPECT_EQ(pool_->take(16384), nullptr);
+    EXPECT_EQ(pool_->take(16384), nullptr);
+    weft::os::machine.guard = found_;
+    const stack_top* s = pool_->take(16384);
+    ASSERT_NE(s, nullptr);
+    EXPECT_TRUE(s->guarded);
+    EXPECT_FALSE(readable(s->low));
 }
 
 TEST_F(stack_pool_test, guards_and_tops_are_recognised_and_nothing_else) {
