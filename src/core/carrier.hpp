@@ -48,6 +48,9 @@ struct alignas(64) carrier {
   void* signal_stack = nullptr;
   std::uint32_t index = 0;
 
+  /// One thread has it for itself and for ever (scheduler::bind): it holds no slot, and ends with its thread.
+  atomic<bool> bound{false};
+
   atomic<std::uint32_t> credentials{0};  ///< The last change of user or group ids that it has made (posix/credentials),
   std::uint32_t credentials_asked = 0;   ///< and the last that it was asked for.
 

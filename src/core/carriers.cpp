@@ -10,6 +10,7 @@
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
 #include "os/features.hpp"
+#include "os/futex.hpp"
 #include "os/kernel_thread.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
@@ -95,6 +96,7 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
   }
   c->kernel_mask = mask_unknown;
   c->previous = nullptr;
+  c->bound.store(false, memory_order::relaxed);  // relaxed: clone orders
   const thread* maker = current();
   const carrier* from = maker != nullptr ? maker->on : current_carrier;
   if (from != nullptr)
@@ -127,6 +129,17 @@ void scheduler::recycle_carrier(carrier& c) noexcept {
   // [carrier-1] The kernel is the other side: it clears c.tid as the last thing that it does for this kernel thread, when
   // nobody stands on the stack any more. Whoever reads 0 (acquire) may use the record and its stack again.
   os::end_kernel_thread();
+}
+
+/// The thread that had it for itself is over. What it changed about its kernel thread cannot always be undone (a nice value,
+/// a filter of system calls), so nobody else shall have it.
+void scheduler::end_bound(carrier& c) noexcept {
+  if (c.tid.load(memory_order::relaxed) != os::process_id()) recycle_carrier(c);  // relaxed: does not change
+  // The process's first kernel thread: without it the process would look dead (/proc). It stays, and hears only the
+  // engine's signal, by which carriers change their credentials.
+  os::set_signal_mask(~os::signal_bit(os::preempt_signal));
+  c.wake_word.store(0, memory_order::relaxed);  // relaxed: nobody else knows this carrier
+  for (;;) os::futex_wait(c.wake_word, 0, -1);
 }
 
 int scheduler::adopt_kernel_thread(thread& me) noexcept {
@@ -197,6 +210,7 @@ int scheduler::start_again_in_child(thread& me) noexcept {
     new (&c.claim) slot_claim;
     c.holding = nullptr;
     c.previous = nullptr;
+    c.bound.store(false, memory_order::relaxed);      // relaxed: as above
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: as above
     c.tid.store(0, memory_order::relaxed);            // relaxed: as above
     c.asleep = c.idle_interrupted = false;

@@ -25,6 +25,8 @@ void scheduler::loop(carrier& c) noexcept {
   for (;;) {
     c.stack.entered();
     after(c);
+    if (c.bound.load(memory_order::relaxed)) [[unlikely]]  // relaxed: set by the thread that has just retired here
+      end_bound(c);
     // Not holds(): while the monitor tries to take the slot, only an exchange decides who has it (slot_claim, c3).
     if (!c.claim.confirm()) {
       c.holding = nullptr;

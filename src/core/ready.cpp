@@ -92,7 +92,10 @@ void scheduler::wake_one_more() noexcept {
 bool scheduler::give_slot(slot& s) noexcept {
   // The monitor has left the process's descriptor table, and a carrier inherits its maker's: it must not make any. For
   // its sake one carrier more than needed always sleeps (keep_a_spare).
-  const bool may_make = current() != nullptr || current_carrier != nullptr;
+  // Nor must a bound thread: a carrier would inherit its policy and its CPUs.
+  const thread* me = current();
+  const carrier* mine = me != nullptr ? me->on : current_carrier;
+  const bool may_make = mine != nullptr ? !mine->bound.load(memory_order::relaxed) : me != nullptr;  // relaxed: its own
   for (;;) {
     if (carrier* sleeper = idle_.take_sleeper()) {
       hand(*sleeper, s);

@@ -31,6 +31,7 @@ struct scheduler_hooks {
   void (*retired)(thread&) = nullptr;          ///< Nobody stands on the thread's stack any more.
   bool (*idle_signal)() = nullptr;             ///< A signal came to a sleeping carrier: interrupt a thread for it.
   void (*directed)(thread&) = nullptr;         ///< pending_work::directed was set: deliver what was sent to this thread.
+  void (*settle)(thread&) = nullptr;           ///< pending_work::settle was set.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
   nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.
 };
@@ -64,6 +65,9 @@ class scheduler {
   /// [section] The thread is about to block in the kernel and says so: its slot goes to others at once, without waiting for
   /// the monitor. It keeps its carrier; its next section gets it a slot again. Cost: two locks when nothing waits.
   void hand_off(thread& me) noexcept;
+  /// [section] `me` keeps its carrier for itself and becomes a kernel thread like those that Weft did not make: it waits by
+  /// futex and is not preempted. The caller has set `bound` in the carrier. When it retires, the kernel thread ends.
+  void bind(thread& me) noexcept;
   /// [section] The slot was taken away while the thread was blocked: gets another, possibly on another carrier.
   void regain_slot(thread& me) noexcept;
   /// First thing that runs on the stack of a thread that is resumed or new: finishes what its predecessor left.
@@ -135,6 +139,7 @@ class scheduler {
   carrier* new_carrier(slot* s) noexcept;
   void keep_a_spare() noexcept;
   void recycle_carrier(carrier& c) noexcept;
+  [[noreturn]] void end_bound(carrier& c) noexcept;
   int adopt_kernel_thread(thread& me) noexcept;
   static void loop_entry(void* c) noexcept;
   static void carrier_start(void* c) noexcept;

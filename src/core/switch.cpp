@@ -156,7 +156,12 @@ bool scheduler::yield(thread& me) noexcept {
 }
 
 void scheduler::retire(thread& me, thread* successor) noexcept {
-  if (successor == nullptr) successor = pick(*me.on->holding);
+  if (me.on->bound.load(memory_order::relaxed)) [[unlikely]] {  // relaxed: our own doing
+    if (successor != nullptr) make_ready(*successor);
+    successor = nullptr;  // the carrier's loop ends the kernel thread
+  } else if (successor == nullptr) {
+    successor = pick(*me.on->holding);
+  }
   switch_away(me, after_switch::retire, successor);
   invariant_broken("a retired thread was resumed", __FILE__, __LINE__);
 }
@@ -175,6 +180,11 @@ void scheduler::hand_off(thread& me) noexcept {
   idle_.put_slot(s);
   if (!global_.empty_ordered()) wake_one_more();  // [idle-1] as in find_work
   if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
+}
+
+void scheduler::bind(thread& me) noexcept {
+  hand_off(me);
+  me.kind = thread_kind::foreign;
 }
 
 void scheduler::regain_slot(thread& me) noexcept {
@@ -203,6 +213,7 @@ void scheduler::regain_slot(thread& me) noexcept {
       os::set_signal_mask(me.signal_mask);
     }
     if ((bits & pending_work::directed) != 0) the_scheduler.hooks().directed(me);
+    if ((bits & pending_work::settle) != 0) the_scheduler.hooks().settle(me);
     if ((bits & pending_work::preempt) != 0 && me.kind == thread_kind::user) {
       const section in(me);
       me.on->home->yield(me);

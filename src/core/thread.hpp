@@ -67,6 +67,7 @@ struct pending_work {
   static constexpr std::uint32_t preempt = 1;  ///< Somebody waits for this carrier: yield.
   static constexpr std::uint32_t signals = 2;  ///< Signals are blocked on the carrier until the thread can take them.
   static constexpr std::uint32_t directed = 4; ///< A signal was sent to this very thread (pthread_kill).
+  static constexpr std::uint32_t settle = 8;   ///< Somebody wished something of this thread that it must do itself.
 };
 
 struct thread {

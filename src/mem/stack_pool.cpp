@@ -14,13 +14,13 @@ constinit stack_pool stacks;
 namespace {
 constexpr std::size_t smallest = 16 * 1024;
 
-bool install_guard(char* low) noexcept {
+bool install_guard(char* low, std::size_t bytes = os::page_size) noexcept {
   switch (os::machine.guard) {
     case os::guard_method::advice:
-      if (os::raw_syscall(SYS_madvise, os::arg(low), os::page_size, os::advice_guard_install) == 0) return true;
+      if (os::raw_syscall(SYS_madvise, os::arg(low), static_cast<long>(bytes), os::advice_guard_install) == 0) return true;
       [[fallthrough]];  // memory that is locked (mlockall) takes no advice
     case os::guard_method::protect:
-      return os::raw_syscall(SYS_mprotect, os::arg(low), os::page_size, PROT_NONE) == 0;
+      return os::raw_syscall(SYS_mprotect, os::arg(low), static_cast<long>(bytes), PROT_NONE) == 0;
     case os::guard_method::none:
       return false;
   }
@@ -31,6 +31,18 @@ stack_top* top_of(char* low, std::size_t stride) noexcept {
   return reinterpret_cast<stack_top*>(low + stride - sizeof(stack_top));
 }
 }  // namespace
+
+bool widen_guard(stack_top& s, std::size_t bytes) noexcept {
+  return install_guard(s.low + os::page_size, bytes) || os::machine.guard == os::guard_method::none;
+}
+
+void narrow_guard(stack_top& s, std::size_t bytes) noexcept {
+  char* low = s.low + os::page_size;
+  if (os::machine.guard == os::guard_method::advice)
+    os::raw_syscall(SYS_madvise, os::arg(low), static_cast<long>(bytes), os::advice_guard_remove);
+  if (os::machine.guard != os::guard_method::none)  // also where no advice was taken
+    os::raw_syscall(SYS_mprotect, os::arg(low), static_cast<long>(bytes), PROT_READ | PROT_WRITE);
+}
 
 int stack_pool::class_of(std::size_t bytes) noexcept {
   if (bytes <= smallest) return 0;

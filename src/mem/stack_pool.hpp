@@ -112,6 +112,11 @@ class stack_pool {
   atomic<std::uint32_t> slab_count_{0};
 };
 
+/// Makes the guard of a stack that a thread owns `bytes` (whole pages) wider at its inner end, and takes that back. False
+/// when the system has no mapping left for it.
+bool widen_guard(stack_top& s, std::size_t bytes) noexcept;
+void narrow_guard(stack_top& s, std::size_t bytes) noexcept;
+
 /// The process's pool.
 extern constinit stack_pool stacks;
 

@@ -323,12 +323,18 @@ void leave_list_of_libc(std::uintptr_t pointer) noexcept {
 }
 
 namespace {
-constexpr int canceled_bit = 8;  // glibc >= 2.34: CANCELED_BITMASK in nptl/descr.h
+// glibc >= 2.34: nptl/descr.h
+constexpr int disabled_bit = 1, asynchronous_bit = 2, canceled_bit = 8, exiting_bit = 16;
 }
 
 bool cancel_requested(std::uintptr_t pointer) noexcept {
   // relaxed: a request that is seen a little later is seen at the next cancellation point
   return (at<atomic<int>>(pointer, glibc.cancel_offset).load(memory_order::relaxed) & canceled_bit) != 0;
+}
+
+bool cancels_at_once(std::uintptr_t pointer) noexcept {
+  const int bits = at<atomic<int>>(pointer, glibc.cancel_offset).load(memory_order::relaxed);  // relaxed: as above
+  return (bits & (disabled_bit | asynchronous_bit | canceled_bit | exiting_bit)) == (asynchronous_bit | canceled_bit);
 }
 
 void request_cancel(std::uintptr_t pointer) noexcept {
@@ -337,6 +343,8 @@ void request_cancel(std::uintptr_t pointer) noexcept {
 
 int thread_id(std::uintptr_t pointer) noexcept { return at<int>(pointer, glibc.tid_offset); }
 void set_thread_id(std::uintptr_t pointer, int id) noexcept { at<int>(pointer, glibc.tid_offset) = id; }
+
+std::uintptr_t robust_list(std::uintptr_t pointer) noexcept { return pointer + glibc.robust_offset; }
 
 void run_thread_local_destructors() noexcept { glibc.call_tls_dtors(); }
 

@@ -86,10 +86,15 @@ void leave_list_of_libc(std::uintptr_t pointer) noexcept;
 /// libc's mark that a thread is to be cancelled, as its own pthread_testcancel and blocking calls read it.
 [[nodiscard]] bool cancel_requested(std::uintptr_t pointer) noexcept;
 void request_cancel(std::uintptr_t pointer) noexcept;
+/// Requested, enabled, and of the asynchronous type.
+[[nodiscard]] bool cancels_at_once(std::uintptr_t pointer) noexcept;
 
 /// The id that libc's locks take for the owner's. Unique among living threads; for a kernel thread, the kernel's.
 [[nodiscard]] int thread_id(std::uintptr_t pointer) noexcept;
 void set_thread_id(std::uintptr_t pointer, int id) noexcept;
+
+/// libc's list of the robust mutexes that a thread holds, as the kernel is told of it.
+[[nodiscard]] std::uintptr_t robust_list(std::uintptr_t pointer) noexcept;
 
 /// Runs the calling thread's thread_local destructors (__cxa_thread_atexit).
 void run_thread_local_destructors() noexcept;

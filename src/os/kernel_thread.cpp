@@ -67,6 +67,7 @@ void set_signal_stack(void* low, std::size_t bytes) noexcept {
   raw_syscall(SYS_sigaltstack, arg(&stack), 0);
 }
 
+std::int32_t process_id() noexcept { return static_cast<std::int32_t>(raw_syscall(SYS_getpid)); }
 std::int32_t kernel_thread_id() noexcept { return static_cast<std::int32_t>(raw_syscall(SYS_gettid)); }
 
 }  // namespace weft::os

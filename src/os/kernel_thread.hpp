@@ -25,5 +25,6 @@ void signal_kernel_thread(std::int32_t tid, int signal) noexcept;
 void set_signal_stack(void* low, std::size_t bytes) noexcept;
 
 [[nodiscard]] std::int32_t kernel_thread_id() noexcept;
+[[nodiscard]] std::int32_t process_id() noexcept;
 
 }  // namespace weft::os

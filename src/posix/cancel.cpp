@@ -25,16 +25,37 @@ void* wait_to_be_cancelled(void*) {
   }
 }
 
-/// libc's handler is left by unwinding, and the kernel thread keeps what was blocked for it: natively it ends, but a
-/// carrier goes on. So nothing is to be blocked. (The kernel's own call: libc's sigaction refuses this signal.)
-void leave_the_mask_alone() noexcept {
-  struct {
-    void* handler;
-    unsigned long flags;
-    void* restorer;
-    std::uint64_t mask;
-  } action;
+/// The kernel's own idea of an action: libc's sigaction refuses this signal.
+struct kernel_action {
+  void (*handler)(int, siginfo_t*, void*);
+  unsigned long flags;
+  void* restorer;
+  std::uint64_t mask;
+};
+constinit kernel_action of_libc;
+
+void cancel_handler(int signal, siginfo_t* info, void* context) {
+  thread* t = current();
+  if (t == nullptr || (t->kind == thread_kind::foreign && t->on == nullptr)) {
+    // A carrier between two threads: whoever was meant has moved on and finds the request by itself.
+    if (current_carrier == nullptr) of_libc.handler(signal, info, context);
+    return;
+  }
+  auto& me = static_cast<user_thread&>(*t);
+  if (me.no_preempt.raised()) {
+    me.pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] as in preempt_current
+    return;
+  }
+  act_on_request(me);
+}
+
+/// The handler is left by unwinding, and the kernel thread keeps what was blocked for it: natively it ends, but a carrier
+/// goes on. So nothing is to be blocked.
+void take_signal_over() noexcept {
+  kernel_action action;
   if (os::raw_syscall(SYS_rt_sigaction, libc_cancel_signal, 0, os::arg(&action), sizeof action.mask) != 0) return;
+  of_libc = action;
+  action.handler = cancel_handler;
   action.flags |= SA_NODEFER;
   action.mask = 0;
   os::raw_syscall(SYS_rt_sigaction, libc_cancel_signal, os::arg(&action), 0, sizeof action.mask);
@@ -48,7 +69,7 @@ void prepare_libc() noexcept {
     if (libc.pthread_create(&victim, nullptr, wait_to_be_cancelled, nullptr) != 0) return;
     libc.pthread_cancel(victim);
     libc.pthread_join(victim, nullptr);
-    leave_the_mask_alone();
+    take_signal_over();
   });
 }
 
@@ -59,6 +80,19 @@ void cancellation_point(user_thread& me) {
     ::pthread_testcancel();
 }
 
+void settle_thread(thread& raw) noexcept {
+  auto& me = static_cast<user_thread&>(raw);
+  settle_scheduling(me);
+  // By signal, so that the unwinding begins where asynchronous cancellation natively begins it: in a handler.
+  if (me.cancel_held == 0 && mem::cancels_at_once(me.thread_pointer))
+    os::signal_kernel_thread(os::kernel_thread_id(), libc_cancel_signal);
+}
+
+void act_on_request(user_thread& me) {
+  if (me.cancel_held == 0 && mem::cancels_at_once(me.thread_pointer)) [[unlikely]]
+    ::pthread_testcancel();
+}
+
 }  // namespace weft::posix
 
 using namespace weft;
@@ -66,16 +100,21 @@ using namespace weft::posix;
 
 WEFT_EXPORT int pthread_cancel(pthread_t handle) {
   user_thread* t = native() || runtime.now != stage::running ? nullptr : from_handle(handle);
-  if (t == nullptr || t->kind != thread_kind::user) {
+  if (t == nullptr || (t->kind == thread_kind::foreign && t->on == nullptr)) {
     if (!native() && mem::stacks.contains(reinterpret_cast<void*>(handle))) return ESRCH;
     return libc.pthread_cancel(handle);
   }
   prepare_libc();
   mem::request_cancel(t->thread_pointer);
   user_thread& me = self();
-  if (t == &me) return 0;
+  if (t == &me) {
+    act_on_request(me);
+    return 0;
+  }
   const section in(me);
-  // It may sit in a blocking call of libc's, which the signal ends; or be parked, and its wait looks again.
+  // If it is in some queue it looks when it runs next.
+  t->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1]
+  // It may compute, or sit in a blocking call of libc's, which the signal ends; or be parked, and its wait looks again.
   if (carrier* c = t->on; c != nullptr && c->current.load(memory_order::acquire) == t)  // [directed-1]
     os::signal_kernel_thread(c->tid.load(memory_order::relaxed), libc_cancel_signal);   // relaxed: does not change
   ticket wait{};

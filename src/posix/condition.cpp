@@ -37,6 +37,7 @@ int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noe
   if (!may_wait_with(m)) return EPERM;
   user_thread& me = self();
   cancellation_point(me);
+  const no_asynchronous_cancel stretch(me);  // cleanup handlers find the mutex locked
   wake_reason why;
   unsigned count = 0;
   {
@@ -44,7 +45,7 @@ int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noe
     why = data_of(c).condition.wait(me, deadline, [&]() noexcept { count = release_for_wait(m); });
   }
   reacquire_after_wait(m, count);
-  if (why == wake_reason::interrupt) cancellation_point(me);  // cleanup handlers find the mutex locked
+  if (why == wake_reason::interrupt) cancellation_point(me);
   // A signal's handler has run; POSIX lets us return as if woken for no reason.
   return why == wake_reason::deadline ? ETIMEDOUT : 0;
 }

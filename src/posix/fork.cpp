@@ -23,6 +23,8 @@ namespace {
 void in_child() noexcept {
   if (runtime.now != stage::running) return;
   user_thread& me = self();
+  scheduling_after_fork(me);
+  me.robust_list_known = false;
   mem::stacks.begin_anew();
   mem::begin_anew();
   if (&me != &runtime.main) mem::leave_list_of_libc(me.thread_pointer);

@@ -3,9 +3,11 @@
 // leaves to libc (process-shared ones), and for what only libc can do.
 #pragma once
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <threads.h>
 #include <time.h>
 
@@ -66,6 +68,22 @@
   F(int, setresuid, (uid_t, uid_t, uid_t))                                                                            \
   F(int, setresgid, (gid_t, gid_t, gid_t))                                                                            \
   F(int, setgroups, (size_t, const gid_t*))                                                                           \
+  F(int, tgkill, (pid_t, pid_t, int))                                                                                 \
+  F(int, pthread_setaffinity_np, (pthread_t, size_t, const cpu_set_t*))                                               \
+  F(int, pthread_getaffinity_np, (pthread_t, size_t, cpu_set_t*))                                                     \
+  F(int, sched_setaffinity, (pid_t, size_t, const cpu_set_t*))                                                        \
+  F(int, sched_getaffinity, (pid_t, size_t, cpu_set_t*))                                                              \
+  F(int, pthread_setschedparam, (pthread_t, int, const sched_param*))                                                 \
+  F(int, pthread_setschedprio, (pthread_t, int))                                                                      \
+  F(int, pthread_getschedparam, (pthread_t, int*, sched_param*))                                                      \
+  F(int, sched_setscheduler, (pid_t, int, const sched_param*))                                                        \
+  F(int, sched_getscheduler, (pid_t))                                                                                 \
+  F(int, sched_setparam, (pid_t, const sched_param*))                                                                 \
+  F(int, sched_getparam, (pid_t, sched_param*))                                                                       \
+  F(int, sched_rr_get_interval, (pid_t, timespec*))                                                                   \
+  F(int, setpriority, (__priority_which_t, id_t, int))                                                                \
+  F(int, getpriority, (__priority_which_t, id_t))                                                                     \
+  F(int, nice, (int))                                                                                                 \
   F(int, __register_atfork, (void (*)(), void (*)(), void (*)(), void*))                                              \
   F(void*, dlopen, (const char*, int))                                                                                \
   F(int, dlclose, (void*))                                                                                            \

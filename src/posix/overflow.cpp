@@ -27,6 +27,8 @@ bool near_stack_pointer(const void* address, void* context) noexcept {
 
 bool overflowed(const user_thread& me, const void* address, void* context) noexcept {
   if (mem::stacks.guard_hit(address) != nullptr) return true;
+  const auto* at = static_cast<const char*>(address);
+  if (me.wider_guard != 0 && at < me.stack_low && at >= me.stack_low - me.wider_guard) return true;
   if (&me != &runtime.main) return false;
   rlimit limit;
   return ::getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && near_stack_pointer(address, context);

@@ -22,6 +22,7 @@
 #include "os/signal_mask.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/thread_block.hpp"
+#include "posix/cancel.hpp"
 #include "posix/fork.hpp"
 #include "posix/registry.hpp"
 #include "posix/signals.hpp"
@@ -203,6 +204,7 @@ int start_engine_slow() noexcept {
         {.retired = thread_retired,
          .idle_signal = interrupt_somebody,
          .directed = deliver_directed,
+         .settle = settle_thread,
          .idle_mask = mask_while_idle,
          .tidy = tidy_thread_memory});
   }

@@ -147,7 +147,7 @@ WEFT_EXPORT int sigaltstack(const stack_t* wanted, stack_t* before) {
 
 WEFT_EXPORT int pthread_kill(pthread_t handle, int signal) {
   user_thread* t = native() || runtime.now != stage::running ? nullptr : from_handle(handle);
-  if (t == nullptr || t->kind != thread_kind::user) {
+  if (t == nullptr || (t->kind == thread_kind::foreign && t->on == nullptr)) {
     if (!native() && mem::stacks.contains(reinterpret_cast<void*>(handle))) return ESRCH;
     return libc.pthread_kill(handle, signal);
   }

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arch/thread_pointer.hpp"
 #include "core/section.hpp"
 #include "mem/thread_block.hpp"
+#include "os/signal_mask.hpp"
 #include "posix/cancel.hpp"
 #include "posix/exported.hpp"
 #include "posix/registry.hpp"
@@ -39,7 +41,50 @@ thread_request request_from(const pthread_attr_t* attributes, void* (*start)(voi
     }
     if (r.stack_bytes == usual) r.stack_bytes = 0;
   }
+  ::pthread_attr_getguardsize(attributes, &r.guard_bytes);
+  sigset_t mask;
+  if (::pthread_attr_getsigmask_np(attributes, &mask) == 0) {
+    ::memcpy(&r.signal_mask, &mask, sizeof r.signal_mask);
+    r.signal_mask &= ~os::never_blocked;
+    r.mask_given = true;
+  }
   return r;
+}
+
+/// What the attributes say of the kernel's scheduling beyond what is inherited.
+scheduling scheduling_from(const pthread_attr_t* attributes) noexcept {
+  scheduling s;
+  if (attributes == nullptr) return s;
+  int inherit = PTHREAD_INHERIT_SCHED;
+  ::pthread_attr_getinheritsched(attributes, &inherit);
+  if (inherit == PTHREAD_EXPLICIT_SCHED) {
+    sched_param p{};
+    ::pthread_attr_getschedpolicy(attributes, &s.policy);
+    ::pthread_attr_getschedparam(attributes, &p);
+    s.priority = p.sched_priority;
+    s.which |= scheduling::of_policy;
+  }
+  cpu_set_t cpus, all;
+  ::memset(&all, 0xff, sizeof all);  // libc's answer for "not set"
+  if (::pthread_attr_getaffinity_np(attributes, sizeof cpus, &cpus) == 0 && !CPU_EQUAL(&cpus, &all)) {
+    s.cpus = cpus;
+    s.which |= scheduling::of_cpus;
+  }
+  return s;
+}
+
+int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*start)(void*), void* argument) noexcept {
+  thread_request r = request_from(attributes, start, argument);
+  const user_thread& me = self();
+  if (attributes == nullptr && me.own.which == 0) [[likely]] return create_thread(r, handle);
+  const scheduling asked = scheduling_from(attributes);
+  if (asked.which != 0) {
+    if (const int error = may_have(asked); error != 0) return error;
+  }
+  scheduling own = inherited_scheduling(me);
+  own.merge(asked);
+  if (own.which != 0) r.own = &own;
+  return create_thread(r, handle);
 }
 
 /// Waits until `t` has ended. The caller is t's only joiner.
@@ -72,6 +117,7 @@ int wait_for_end(user_thread& me, user_thread& t, nanoseconds_at deadline) {
 int join(pthread_t handle, void** result, nanoseconds_at deadline) {
   user_thread& me = self();
   cancellation_point(me);
+  const no_asynchronous_cancel stretch(me);  // the other thread has to know whether somebody joins it
   user_thread* t = from_handle(handle);
   if (t == nullptr) return ESRCH;
   if (t == &me) return EDEADLK;
@@ -117,7 +163,7 @@ WEFT_EXPORT int pthread_create(pthread_t* handle, const pthread_attr_t* attribut
     if (&self() != runtime.first) return libc.pthread_create(handle, attributes, start, argument);
     return error == ENOMEM ? EAGAIN : error;
   }
-  return create_thread(request_from(attributes, start, argument), handle);
+  return create(handle, attributes, start, argument);
 }
 
 WEFT_EXPORT int pthread_join(pthread_t handle, void** result) {
@@ -145,7 +191,7 @@ WEFT_EXPORT int pthread_tryjoin_np(pthread_t handle, void** result) {
     user_thread& me = self();
     const section in(me);
     locked hold(t->life_lock);
-    if (!t->ended) return t == &me ? EDEADLK : EBUSY;
+    if (!t->ended) return EBUSY;
   }
   return join(handle, result, never);
 }
@@ -160,7 +206,7 @@ WEFT_EXPORT int pthread_detach(pthread_t handle) {
     locked hold(t->life_lock);
     if (!t->alive) return ESRCH;
     if (t->detached) return EINVAL;
-    if (t->joining) return EINVAL;
+    if (t->joining) return 0;  // as glibc: whoever joins it has it
     t->detached = true;
     if (!t->ended) return 0;
   }

@@ -14,6 +14,7 @@
 #include "os/signal_mask.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/thread_block.hpp"
+#include "posix/binding.hpp"
 #include "posix/keys.hpp"
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
@@ -26,7 +27,7 @@ namespace {
 /// Beyond what the program asked for: the frame of a preempting signal (with all vector registers) may need it.
 constexpr std::size_t signal_room = os::page_size;
 constexpr int first_id = 1 << 22;  // above the kernel's greatest pid
-constexpr int last_id = 1 << 29;   // below the bits that futex words reserve
+constexpr int last_id = 1 << 28;   // below the bits that futex words and CPU clocks reserve
 
 /// While stacks lie free in a crowd: what was unused for so long gives its pages back.
 constexpr nanoseconds trim_interval = 200 * millisecond;
@@ -41,7 +42,7 @@ constinit std::size_t pointer_to_thread = 0;
 int new_id() noexcept {
   const int id = next_id.fetch_add(1, memory_order::relaxed);  // relaxed: only uniqueness matters
   if (id < last_id) return id;
-  next_id.store(first_id, memory_order::relaxed);  // relaxed: ids of 500 million threads ago are free again
+  next_id.store(first_id, memory_order::relaxed);  // relaxed: ids of 250 million threads ago are free again
   return next_id.fetch_add(1, memory_order::relaxed);  // relaxed: as above
 }
 
@@ -134,18 +135,24 @@ void reset(user_thread& t, const thread_request& r, std::uint64_t signal_mask) n
   t.signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   t.signal_mask = signal_mask;
   t.handlers_run = 0;
+  t.cancel_held = 0;
   t.kind = thread_kind::user;
   t.on = nullptr;
   t.no_preempt.set(1);
-  t.pending.store(0, memory_order::relaxed);  // relaxed: published by make_ready
+  t.leaving = t.robust_list_known = false;
+  if (r.own != nullptr) {
+    t.own = *r.own;
+  } else {
+    t.own.which = 0;
+  }
+  t.pending.store(t.own.which != 0 ? pending_work::settle : 0, memory_order::relaxed);  // relaxed: published by make_ready
   const std::uintptr_t block_low = mem::thread_block_low(t.thread_pointer);
   char* top = reinterpret_cast<char*>(block_low);
-  t.guard_bytes = os::page_size;
-  t.stack_low = t.top.low + os::page_size;
+  t.guard_bytes = r.own_stack != nullptr ? 0 : os::round_up(r.guard_bytes, os::page_size);
+  t.stack_low = t.top.low + os::page_size + t.wider_guard;
   if (r.own_stack != nullptr) {
     t.stack_low = static_cast<char*>(r.own_stack);
     top = t.stack_low + r.stack_bytes;
-    t.guard_bytes = 0;
   }
   t.stack_bytes = static_cast<std::size_t>(top - t.stack_low);
   t.stack.created(t.stack_low, t.stack_bytes);
@@ -182,21 +189,33 @@ user_thread* from_handle(pthread_t handle) noexcept {
 int create_thread(const thread_request& request, pthread_t* handle) noexcept {
   user_thread& me = self();
   const std::size_t block = mem::thread_block_bytes() + sizeof(user_thread);
-  std::size_t bytes = block + os::page_size;
+  std::size_t bytes = block + os::page_size, wider_guard = 0;
   if (request.own_stack == nullptr) {
     const std::size_t wanted = request.stack_bytes != 0 ? request.stack_bytes : default_stack;
     if (wanted > options::biggest_stack) return EAGAIN;
     bytes += os::round_up(wanted, os::page_size) + signal_room;
+    if (request.guard_bytes > os::page_size) {
+      if (request.guard_bytes > options::biggest_stack) return EAGAIN;
+      wider_guard = os::round_up(request.guard_bytes, os::page_size) - os::page_size;
+      bytes += wider_guard;
+    }
   }
   user_thread* t = take_memory(me, bytes);
   if (t == nullptr) return EAGAIN;
+  if (wider_guard != 0) {
+    if (!mem::widen_guard(t->top, wider_guard)) {
+      give_memory_back(me, *t);
+      return EAGAIN;
+    }
+    t->wider_guard = wider_guard;
+  }
   if (!prepare_block(me, *t)) {
     give_memory_back(me, *t);
     return EAGAIN;
   }
   *handle = handle_of(*t);  // before it runs: it may look at the variable
   const section in(me);
-  reset(*t, request, me.signal_mask);
+  reset(*t, request, request.mask_given ? request.signal_mask : me.signal_mask);
   t->alive = true;
   threads.add(*t);
   the_scheduler.start_thread(*t);
@@ -215,6 +234,7 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
 }
 
 [[noreturn]] void end_thread(user_thread& me) noexcept {
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // destructors are not to be left by unwinding
   mem::run_thread_local_destructors();
   run_key_destructors();
   if (mem::stacks.crowded(me.top.size_class)) {
@@ -225,6 +245,11 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
   }
   {
     const section in(me);
+    if (is_bound(me)) {
+      give_up_robust_mutexes(me);
+      locked hold(me.own_lock);
+      me.leaving = true;  // from now on nobody may address its kernel thread
+    }
     if (threads.remove(me) != 0) {
       thread* successor = nullptr;
       {
@@ -264,6 +289,10 @@ void thread_retired(thread& raw) noexcept {
 void release_thread(user_thread& t) noexcept {
   t.alive = false;
   if (&t == &runtime.main) return;  // its stack is the process's
+  if (t.wider_guard != 0) {
+    mem::narrow_guard(t.top, t.wider_guard);
+    t.wider_guard = 0;
+  }
   const std::uint64_t epoch = t.wait.epoch();
   std::uint64_t greatest = greatest_epoch.load(memory_order::relaxed);  // relaxed: the pool's lock orders
   while (epoch > greatest && !greatest_epoch.compare_exchange_weak(greatest, epoch, memory_order::relaxed)) {  // relaxed: as above

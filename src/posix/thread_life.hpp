@@ -10,8 +10,11 @@ struct thread_request {
   void* (*start)(void*) = nullptr;
   void* argument = nullptr;
   std::size_t stack_bytes = 0;  ///< 0: the default.
-  std::size_t guard_bytes = 4096;
+  std::size_t guard_bytes = 4096;  ///< As the program asked; 0: it wants none.
   void* own_stack = nullptr;    ///< The program's memory, lowest address; then stack_bytes is its size.
+  const scheduling* own = nullptr;  ///< What it shall have for itself of the kernel's scheduling.
+  std::uint64_t signal_mask = 0;
+  bool mask_given = false;      ///< Otherwise the creator's.
   bool detached = false;
 };
 

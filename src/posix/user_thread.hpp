@@ -17,6 +17,7 @@
 #include "base/spinlock.hpp"
 #include "core/thread.hpp"
 #include "mem/stack_pool.hpp"
+#include "posix/scheduling.hpp"
 #include "sync/waiter.hpp"
 
 namespace weft::posix {
@@ -48,12 +49,18 @@ struct user_thread : thread {
   char name[16] = {};
   char* stack_low = nullptr;      ///< What the thread may use as its stack, for pthread_getattr_np.
   std::size_t stack_bytes = 0;
-  std::size_t guard_bytes = 0;
+  std::size_t guard_bytes = 0;    ///< As asked for.
+  std::size_t wider_guard = 0;    ///< What its guard has beyond the stack's own guard page.
   stack_t signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   once_in_progress* once = nullptr;
   bool handler_restarts = true;   ///< Did the last signal handler have SA_RESTART?
   atomic<std::uint64_t> directed{0};  ///< Signals that pthread_kill sent to it while it did not run.
   std::uint32_t handlers_run = 0; ///< How many handlers have run on it; tells a wait whether to return EINTR.
+  std::uint32_t cancel_held = 0;  ///< Asynchronous cancellation has to wait (posix/cancel).
+  spinlock own_lock;              ///< Guards `own` and `leaving`, and whether the thread is bound.
+  scheduling own;                 ///< What it has for itself of the kernel's scheduling.
+  bool leaving = false;           ///< Its kernel thread, if it has one, is about to end.
+  bool robust_list_known = false; ///< The kernel knows its list of robust mutexes (posix/binding).
 
   mem::stack_top top;
 };

@@ -217,6 +217,7 @@ void monitor::look_at_strays() noexcept {
     carrier& c = *scheduler_.carrier_at(next_stray_++);
     const std::int32_t tid = c.tid.load(memory_order::relaxed);  // relaxed: a hint
     if (tid == 0 || c.claim.holds() || c.current.load(memory_order::relaxed) == nullptr) continue;  // relaxed: a hint
+    if (c.bound.load(memory_order::relaxed)) continue;  // relaxed: a hint; it may burn as much as it likes
     if (os::state_of_task(tid) != os::task_state::running) {
       c.stray_voluntary_for = 0;
       continue;

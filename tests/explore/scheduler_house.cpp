@@ -70,6 +70,7 @@ std::uint32_t scheduler::carriers_made() const noexcept { return open_house->pla
 carrier* scheduler::carrier_at(std::uint32_t index) noexcept { return open_house->carriers[index].get(); }
 
 void scheduler::recycle_carrier(carrier&) noexcept { explore::check(false, "no carrier of a small house is spare"); }
+void scheduler::end_bound(carrier&) noexcept { explore::check(false, "no thread of a small house is bound"); __builtin_unreachable(); }
 
 namespace os {
 constinit features machine{};
