@@ -5,17 +5,19 @@
 #   make test     install what is missing, build, run every test: release, ASan+UBSan, TSan, and the clang build
 #   make build    build the release preset          make check    the quick tests only
 #   make bench    native against Weft, into docs/benchmarks.md
+#   make conformance [SUBSET=REGEX]  the Open POSIX test suite, natively and under each model, into docs/conformance.md
 #   make install PREFIX=/usr/local                  make clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: build run test check bench install clean deps test-deps release-tests asan-tests tsan-tests clang-build
+.PHONY: build run test check bench conformance install clean deps test-deps conformance-deps release-tests asan-tests tsan-tests clang-build
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 CONNECTIONS ?= 2000
 REQUESTS ?= 20
+CONFORMANCE_JOBS ?= $(shell expr 4 '*' $$(nproc))
 
 # ThreadSanitizer of gcc 12 knows the address space as it is laid out without much randomness, so switch that off where we may.
 NO_ASLR = $$(setarch -R true 2>/dev/null && echo setarch -R || true)
@@ -70,6 +72,13 @@ check:
 bench: deps
 	$(call build_preset,release)
 	python3 bench/run.py
+
+conformance-deps:
+	@scripts/install-deps.sh conformance
+
+conformance: conformance-deps
+	$(call build_preset,release)
+	nice python3 tests/conformance/run.py --jobs $(CONFORMANCE_JOBS) $(if $(SUBSET),--subset '$(SUBSET)')
 
 install: build
 	cmake --install build/release --prefix "$(PREFIX)"

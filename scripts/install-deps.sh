@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: BSL-1.0
 # Installs the Debian packages that are missing, and only those; silent when everything is there.
 #
-# Usage: scripts/install-deps.sh [build|test]
+# Usage: scripts/install-deps.sh [build|test|conformance]
 #   build  what compiling and benchmarking need          test  that, and the real programs that the tests run
+#   conformance  what building needs, and what unpacks a source package
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
 test_packages=(clang-16 memcached redis-server sysbench xz-utils zstd)
+conformance_packages=(gcc libc6-dev dpkg-dev)
 
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  *) echo "install-deps: unknown set '$1': use build or test" >&2; exit 2 ;;
+  conformance) wanted=("${build_packages[@]}" "${conformance_packages[@]}") ;;
+  *) echo "install-deps: unknown set '$1': use build, test or conformance" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
