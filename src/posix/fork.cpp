@@ -21,7 +21,8 @@ namespace weft::posix {
 namespace {
 
 void in_child() noexcept {
-  if (runtime.now != stage::running) return;
+  const bool half_started = runtime.first != nullptr && runtime.first->kind == thread_kind::user;
+  if (runtime.now != stage::running && !half_started) return;
   user_thread& me = self();
   scheduling_after_fork(me);
   me.robust_list_known = false;

@@ -191,13 +191,13 @@ int start_engine_slow() noexcept {
   if (o.parallelism == 0) o.parallelism = usable_cpus();
   user_thread& me = self();
   if (&me != runtime.first) return EAGAIN;  // a kernel thread of libc's own: it must not become a carrier
-  const bool again = the_scheduler.started();  // in a forked child
-  if (!again) mem::leave_rseq();
+  // Each step may fail; then this thread goes on as it is, and its next pthread_create tries again from there.
+  if (const int error = make_libc_threaded(); error != 0) return error;
   install_engine_signals();
+  const bool again = the_scheduler.started();  // in a forked child, or the monitor could not be started before
   int error = 0;
-  if (again) {
-    error = the_scheduler.start_again_in_child(me);
-  } else {
+  if (!again) {
+    mem::leave_rseq();
     error = the_scheduler.start(
         me,
         {.parallelism = o.parallelism, .most_carriers = most_carriers(o.parallelism), .slice = o.slice_ms * millisecond},
@@ -207,11 +207,12 @@ int start_engine_slow() noexcept {
          .settle = settle_thread,
          .idle_mask = mask_while_idle,
          .tidy = tidy_thread_memory});
+  } else if (me.kind != thread_kind::user) {
+    error = the_scheduler.start_again_in_child(me);
   }
-  if (error == 0) error = make_libc_threaded();
   if (error == 0) error = start_monitor();
   if (error != 0) return error;
-  if (!again) {
+  if (threads.created() == 0) {
     mem::probe_malloc_cache();
     prepare_thread_memory();
     threads.add(me);

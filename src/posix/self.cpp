@@ -4,7 +4,7 @@
 #include <new>
 
 #include "arch/thread_pointer.hpp"
-#include "base/assert.hpp"
+#include "base/spinlock.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "posix/runtime.hpp"
@@ -14,24 +14,31 @@ namespace weft::posix {
 
 namespace {
 
-// Kernel threads that end do not tell us, so records are only ever added; one page serves five.
+// Kernel threads that end do not tell us, so records are only ever added. The first lie here: so there are some even when
+// the system has no memory. After that one page serves several.
+alignas(user_thread) constinit char first_strangers[8 * sizeof(user_thread)] = {};
 constinit spinlock strangers_lock;
-constinit char* strangers = nullptr;
-constinit std::size_t strangers_left = 0;
+constinit char* strangers = first_strangers;
+constinit std::size_t strangers_left = sizeof first_strangers;
+
+/// Null: no memory.
+user_thread* new_stranger() noexcept {
+  locked hold(strangers_lock);
+  if (strangers_left < sizeof(user_thread)) {
+    auto* page = static_cast<char*>(os::map(os::page_size));
+    if (page == nullptr) return nullptr;
+    strangers = page;
+    strangers_left = os::page_size;
+  }
+  auto* t = new (strangers) user_thread;
+  strangers += sizeof(user_thread);
+  strangers_left -= sizeof(user_thread);
+  return t;
+}
 
 [[gnu::noinline]] user_thread& make_stranger() noexcept {
-  user_thread* t = nullptr;
-  {
-    locked hold(strangers_lock);
-    if (strangers_left < sizeof(user_thread)) {
-      strangers = static_cast<char*>(os::map(os::page_size));
-      WEFT_ASSERT(strangers != nullptr);
-      strangers_left = os::page_size;
-    }
-    t = new (strangers) user_thread;
-    strangers += sizeof(user_thread);
-    strangers_left -= sizeof(user_thread);
-  }
+  user_thread* t = new_stranger();
+  for (; t == nullptr; t = new_stranger()) give_cpu_away();  // it cannot go on without: until somebody gives memory back
   t->kind = thread_kind::foreign;
   t->thread_pointer = arch::thread_pointer();
   t->no_preempt.set(0);
