@@ -6,6 +6,9 @@
 // The calling thread is an ordinary kernel thread until it starts the engine anew by creating a thread.
 #include "posix/fork.hpp"
 
+#include <errno.h>
+
+#include "core/section.hpp"
 #include "mem/stack_pool.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/exported.hpp"
@@ -33,6 +36,7 @@ void in_child() noexcept {
   ++sync::generation;
   once_after_fork();
   signals_after_fork();
+  system_after_fork();
   sync::reset_address_lot();
   me.kind = thread_kind::foreign;
   me.on = nullptr;
@@ -49,6 +53,36 @@ void install_fork_handlers() noexcept {
   // First of all children's handlers, so that the others find a process that works.
   libc.__register_atfork(nullptr, nullptr, in_child, nullptr);
 }
+
+extern "C" {
+
+// The child of vfork borrows the parent's memory, and with it the calling thread's record, while the parent's carrier blocks.
+// Nothing that the child calls may switch, or find that the slot is gone and look for another one: that would run the
+// parent's threads in the child. So the slot is given away before, and for both of them the thread is a foreign one until
+// the parent goes on. (Rejected: fork instead. Programs take vfork because their memory is too big for it.)
+void weft_before_vfork() noexcept {
+  if (native() || runtime.now != stage::running) return;
+  user_thread& me = self();
+  if (me.kind != thread_kind::user) return;
+  const section in(me);
+  me.vforked = true;
+  the_scheduler.bind(me);
+}
+
+/// In the parent. What vfork returns.
+int weft_after_vfork(long result) noexcept {
+  auto* me = static_cast<user_thread*>(current());
+  if (me != nullptr && me->vforked) {
+    me->vforked = false;
+    me->kind = thread_kind::user;
+    const section in(*me);  // gets a slot
+  }
+  if (result >= 0) return static_cast<int>(result);
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+}  // extern "C"
 
 }  // namespace weft::posix
 

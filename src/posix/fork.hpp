@@ -7,4 +7,7 @@ namespace weft::posix {
 /// Once, at first contact.
 void install_fork_handlers() noexcept;
 
+/// In a forked child: nobody is inside system() (posix/system.cpp).
+void system_after_fork() noexcept;
+
 }  // namespace weft::posix

@@ -84,6 +84,13 @@
   F(int, setpriority, (__priority_which_t, id_t, int))                                                                \
   F(int, getpriority, (__priority_which_t, id_t))                                                                     \
   F(int, nice, (int))                                                                                                 \
+  F(int, system, (const char*))                                                                                       \
+  F(int, prctl, (int, ...))                                                                                           \
+  F(int, unshare, (int))                                                                                              \
+  F(int, setns, (int, int))                                                                                           \
+  F(int, capset, (void*, void*))                                                                                      \
+  F(int, setfsuid, (uid_t))                                                                                           \
+  F(int, setfsgid, (gid_t))                                                                                           \
   F(int, __register_atfork, (void (*)(), void (*)(), void (*)(), void*))                                              \
   F(void*, dlopen, (const char*, int))                                                                                \
   F(int, dlclose, (void*))                                                                                            \

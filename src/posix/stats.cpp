@@ -91,6 +91,7 @@ void* counted_body(void* raw) {
 void report_stats() noexcept {
   static constinit atomic<std::uint32_t> reported_by{0};
   if (!runtime.chosen.stats && runtime.chosen.stats_file[0] == '\0') return;
+  if (runtime.now == stage::running && self().vforked) return;  // a child of vfork, in its parent's memory
   const auto me = static_cast<std::uint32_t>(::getpid());
   if (reported_by.exchange(me, memory_order::relaxed) == me) return;  // relaxed: one of several exits wins
   const int saved = errno;

@@ -60,6 +60,7 @@ struct user_thread : thread {
   spinlock own_lock;              ///< Guards `own` and `leaving`, and whether the thread is bound.
   scheduling own;                 ///< What it has for itself of the kernel's scheduling.
   bool leaving = false;           ///< Its kernel thread, if it has one, is about to end.
+  bool vforked = false;           ///< A child of vfork runs in its place (posix/fork).
   bool robust_list_known = false; ///< The kernel knows its list of robust mutexes (posix/binding).
 
   mem::stack_top top;

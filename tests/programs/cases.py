@@ -83,6 +83,8 @@ CASES = {
     "scheduling": program("scheduling", variants=PREEMPTED),
     "thread_ids": program("thread_ids", variants=PREEMPTED),
     "stack_overflow": program("stack_overflow", says=r"^weft: .*deep-thread"),
+    "fork_storm": program("fork_storm"),
+    "processes": program("processes", variants=PREEMPTED),
     "fork_with_threads": program("fork_with_threads"),
     "scale_crowd": program("scale", "crowd", "100000", variants=USER_LEVEL, expected=(0, b"100000 threads were parked\n")),
     "scale_lives": program("scale", "lives", "100000"),
