@@ -63,7 +63,7 @@ WEFT_EXPORT int pthread_setname_np(pthread_t handle, const char* name) {
 }
 
 WEFT_EXPORT int pthread_getname_np(pthread_t handle, char* name, std::size_t bytes) {
-  const user_thread* t = ours(handle);
+  const user_thread* t = native() ? nullptr : from_handle(handle);
   if (t == nullptr) return gone(handle) ? ESRCH : libc.pthread_getname_np(handle, name, bytes);
   // A thread that was never named bears its process's name, as in the kernel.
   const char* from = t->name[0] != '\0' ? t->name : program_name();

@@ -65,7 +65,7 @@ WEFT_EXPORT int prctl(int what, ...) noexcept {
   const unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long), c = va_arg(list, unsigned long),
                       d = va_arg(list, unsigned long);
   va_end(list);
-  if (of_libc()) return libc.prctl(what, a, b, c, d);
+  if (native()) return libc.prctl(what, a, b, c, d);
   user_thread& me = self();
   if (what == PR_SET_NAME || what == PR_GET_NAME) {
     auto* name = reinterpret_cast<char*>(a);
@@ -79,7 +79,7 @@ WEFT_EXPORT int prctl(int what, ...) noexcept {
     errno = error;
     return -1;
   }
-  if (!belongs_to_kernel_thread(what, a)) return libc.prctl(what, a, b, c, d);
+  if (runtime.now != stage::running || !belongs_to_kernel_thread(what, a)) return libc.prctl(what, a, b, c, d);
   return static_cast<int>(bound_call(SYS_prctl, what, static_cast<long>(a), static_cast<long>(b), static_cast<long>(c),
                                      static_cast<long>(d)));
 }

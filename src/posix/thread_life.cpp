@@ -122,7 +122,7 @@ void thread_entry(void* raw) noexcept {
   end_thread(me);
 }
 
-void reset(user_thread& t, const thread_request& r, std::uint64_t signal_mask) noexcept {
+void reset(user_thread& t, const thread_request& r, const user_thread& creator, std::uint64_t signal_mask) noexcept {
   t.start = r.start;
   t.argument = r.argument;
   t.result = PTHREAD_CANCELED;  // unless it returns or calls pthread_exit
@@ -131,7 +131,7 @@ void reset(user_thread& t, const thread_request& r, std::uint64_t signal_mask) n
   t.joins = nullptr;
   t.joiner = nullptr;
   t.once = nullptr;
-  t.name[0] = '\0';
+  ::memcpy(t.name, creator.name, sizeof t.name);
   t.signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   t.signal_mask = signal_mask;
   t.handlers_run = 0;
@@ -215,7 +215,7 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept {
   }
   *handle = handle_of(*t);  // before it runs: it may look at the variable
   const section in(me);
-  reset(*t, request, request.mask_given ? request.signal_mask : me.signal_mask);
+  reset(*t, request, me, request.mask_given ? request.signal_mask : me.signal_mask);
   t->alive = true;
   threads.add(*t);
   the_scheduler.start_thread(*t);

@@ -81,6 +81,7 @@ CASES = {
     "credentials": program("credentials"),
     "endings": Case(tuple(("{bin}/endings", how) for how in ENDINGS)),
     "scheduling": program("scheduling", variants=PREEMPTED),
+    "thread_names": program("thread_names"),
     "thread_ids": program("thread_ids", variants=PREEMPTED),
     "stack_overflow": program("stack_overflow", says=r"^weft: .*deep-thread"),
     "fork_storm": program("fork_storm"),
