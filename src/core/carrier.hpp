@@ -41,6 +41,8 @@ struct alignas(64) carrier {
   atomic<std::uint32_t> wake_word{0};   ///< Futex: 0 asleep or searching, 1 woken with a slot.
   atomic<std::int32_t> tid{0};          ///< 0: its kernel thread has ended (the kernel clears it).
   bool asleep = false;                  ///< In the list of sleepers; guarded by the idle lock.
+  atomic<bool> watches{false};          ///< It sleeps inside the event source. Set when it is listed as a sleeper.
+  atomic<bool> in_wait{false};          ///< It is inside the event source, or on its way.
   bool idle_interrupted = false;        ///< A signal came while it slept.
   carrier* prev_asleep = nullptr;
   carrier* next_asleep = nullptr;

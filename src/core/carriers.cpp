@@ -214,6 +214,7 @@ int scheduler::start_again_in_child(thread& me) noexcept {
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: as above
     c.tid.store(0, memory_order::relaxed);            // relaxed: as above
     c.asleep = c.idle_interrupted = false;
+    c.watches.store(false, memory_order::relaxed);    // relaxed: as above
     c.next_free = free_carriers_;
     free_carriers_ = &c;
   }

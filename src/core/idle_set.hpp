@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Slots that nobody holds and carriers that sleep without one, and who of the sleepers keeps the time.
+// Slots that nobody holds and carriers that sleep without one, and who of the sleepers keeps the time and who watches the
+// event source.
 // I1  A carrier is in the list of sleepers exactly while `asleep` is true; whoever takes it off must wake it.
 // I2  `lookout` is the time at which the time keeper will look at the timers, `never` when there is none.
+// I3  At most one sleeper watches; it sleeps inside the event source, and whoever takes it off interrupts that. None becomes
+//     watcher while no slot is idle: it could not run what it finds.
 #pragma once
 #include <cstdint>
 
@@ -29,17 +32,35 @@ class idle_set {
     return take_slot_locked();
   }
 
+  /// The watcher only if nobody else sleeps.
   carrier* take_sleeper() noexcept {
     locked hold(lock_);
     carrier* c = sleepers_;
+    if (c != nullptr && c == watcher_ && c->next_asleep != nullptr) c = c->next_asleep;
     if (c != nullptr) unlink_locked(*c);
     return c;
   }
 
-  /// Lists `c` as a sleeper. Returns when it must wake by itself to look at timers (`never`: not at all).
-  nanoseconds_at put_sleeper(carrier& c, nanoseconds_at earliest) noexcept {
+  /// Makes a sleeper that does not watch look around by itself: it stays on the list. Null: there is none.
+  carrier* nudge_sleeper() noexcept {
+    locked hold(lock_);
+    carrier* c = sleepers_;
+    if (c != nullptr && c == watcher_) c = c->next_asleep;
+    if (c != nullptr) c->wake_word.store(1, memory_order::relaxed);  // relaxed: the futex call that follows orders
+    return c;
+  }
+
+  /// Lists `c` as a sleeper. Returns when it must wake by itself to look at timers (`never`: not at all), and makes it the
+  /// watcher (c.watches) if `events` are waited for and nobody watches.
+  nanoseconds_at put_sleeper(carrier& c, nanoseconds_at earliest, bool events) noexcept {
     locked hold(lock_);
     c.asleep = true;
+    const bool watches = events && watcher_ == nullptr && slots_ != nullptr;
+    c.watches.store(watches, memory_order::relaxed);  // relaxed: see scheduler::rouse
+    if (watches) {
+      watcher_ = &c;
+      watched_.store(true, memory_order::relaxed);  // relaxed: who misses it only looks once more
+    }
     c.prev_asleep = nullptr;
     c.next_asleep = sleepers_;
     if (sleepers_ != nullptr) sleepers_->prev_asleep = &c;
@@ -63,6 +84,10 @@ class idle_set {
     return sleepers_ != nullptr;
   }
 
+  /// Does a sleeping carrier watch the event source?
+  [[nodiscard]] bool watched() const noexcept {
+    return watched_.load(memory_order::relaxed);  // relaxed: ordered by tell_monitor and the monitor's fence  [watch-1]
+  }
   [[nodiscard]] std::uint32_t slots() const noexcept { return count_.load(memory_order::relaxed); }          // relaxed: a hint
   [[nodiscard]] std::uint32_t slots_ordered() const noexcept { return count_.load(memory_order::seq_cst); }  // [idle-1]
   [[nodiscard]] nanoseconds_at lookout() const noexcept { return lookout_.load(memory_order::seq_cst); }     // [lookout-1]
@@ -70,7 +95,8 @@ class idle_set {
   void reset() noexcept {
     lock_.reset();
     slots_ = nullptr;
-    sleepers_ = keeper_ = nullptr;
+    sleepers_ = keeper_ = watcher_ = nullptr;
+    watched_.store(false, memory_order::relaxed);  // relaxed: the forked child has one thread
     count_.store(0, memory_order::relaxed);        // relaxed: the forked child has one thread
     lookout_.store(never, memory_order::relaxed);  // relaxed: as above
   }
@@ -94,6 +120,10 @@ class idle_set {
     (c.prev_asleep != nullptr ? c.prev_asleep->next_asleep : sleepers_) = c.next_asleep;
     if (c.next_asleep != nullptr) c.next_asleep->prev_asleep = c.prev_asleep;
     c.asleep = false;
+    if (watcher_ == &c) {
+      watcher_ = nullptr;
+      watched_.store(false, memory_order::relaxed);  // relaxed: as in watched
+    }
     if (keeper_ == &c) {
       keeper_ = nullptr;
       lookout_.store(never, memory_order::seq_cst);  // [lookout-1]
@@ -104,6 +134,8 @@ class idle_set {
   slot* slots_ = nullptr;
   carrier* sleepers_ = nullptr;  // newest first: its cache is warmest
   carrier* keeper_ = nullptr;
+  carrier* watcher_ = nullptr;
+  atomic<bool> watched_{false};
   atomic<std::uint32_t> count_{0};
   // [lookout-1] Who arms a deadline publishes it, then reads `lookout` and the monitor's; who goes to sleep publishes
   // its lookout, then reads the deadlines once more. All are seq_cst: a deadline is never earlier than all lookouts

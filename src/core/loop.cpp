@@ -4,6 +4,7 @@
 // Falling asleep without losing work [idle-1]: the carrier publishes its slot as idle, then looks at the global queue
 // once more; who pushes there does the reverse. Work in another slot's queue needs no such care: a slot with work has a
 // holder (slot.hpp, I1), or the monitor is awake.
+// With an event source one of the sleepers, the watcher, sleeps inside it (core/event_source.hpp).
 // Rejected: searching until something turns up (burns a CPU); one wake-up per push (a storm at fan-out).
 #include "base/assert.hpp"
 #include "base/fault.hpp"
@@ -42,6 +43,8 @@ void scheduler::loop(carrier& c) noexcept {
 thread* scheduler::find_work(carrier& c) noexcept {
   for (;;) {
     if (earliest_deadline() != never) fire_timers(os::now());
+    if (thread* t = pick(*c.holding)) return t;
+    poll_events();
     if (thread* t = pick(*c.holding)) return t;
     if (thread* t = search(c)) return t;
     // Nothing. Publish the slot, then look once more.
@@ -102,21 +105,43 @@ void scheduler::sleep(carrier& c) noexcept {
     // [sleep-1] The futex call looks at this word again under the kernel's lock: a waker that took us off the list before
     // we slept has set it, and we do not sleep. What it handed over is read through the claim, not through this word.
     c.wake_word.store(0, memory_order::relaxed);  // relaxed: nobody wakes us before put_sleeper lists us
-    const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline());
+    event_source* source = events();
+    const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline(), source != nullptr && source->anybody());
+    const bool watches = c.watches.load(memory_order::relaxed);  // relaxed: ours
     adopt_idle_mask(c, deaf);
     deaf = false;
-    const bool spare = look_at == never && c.index > options_.parallelism + 8;
+    const bool spare = look_at == never && !watches && c.index > options_.parallelism + 8;
     const nanoseconds_at bound = spare ? os::now() + spare_time : look_at;
     // [lookout-1] A deadline armed since put_sleeper looked is either seen here or its armer sees our lookout. And who
     // pushed work before we were listed found a free slot but no sleeper: if the slot is still free, it is ours. [idle-1]
     const bool timely = look_at == never || earliest_deadline() >= look_at;
     const bool nothing = fault("idle.no_second_look") || fault("idle.sleeper_does_not_look") || global_.empty_ordered() ||
                          idle_.slots_ordered() == 0;
-    if (timely && nothing) os::futex_wait(c.wake_word, 0, bound == never ? -1 : bound);
-
-    if (!idle_.remove_sleeper(c)) {  // somebody took us off the list: we have a slot, or shall have it in an instant
+    ready_list ready;
+    if (timely && nothing) {
+      if (!watches) {
+        os::futex_wait(c.wake_word, 0, bound == never ? -1 : bound);
+      } else {
+        // [rouse-1] We say that we are on our way in, then look at the word; the monitor sets the word, then looks whether we
+        // are. Both are seq_cst: we see the word, or the monitor sees us and signals until we are out.
+        c.in_wait.store(true, memory_order::seq_cst);
+        if (c.wake_word.load(memory_order::seq_cst) == 0) source->wait(ready, bound);  // [rouse-1]
+        c.in_wait.store(false, memory_order::release);  // [rouse-1]
+      }
+    }
+    const bool taken = !idle_.remove_sleeper(c);
+    if (watches) tell_monitor();  // that nobody watches now [watch-1]
+    if (taken) {  // somebody took us off the list: we have a slot, or shall have it in an instant
       while (!c.claim.was_given()) give_cpu_away();
+      make_all_ready(ready);
       return;
+    }
+    if (source != nullptr && !watches && source->anybody() && !idle_.watched()) source->poll(ready);  // sent to look
+    if (!ready.empty()) {
+      slot* s = idle_.take_slot();
+      if (s != nullptr) hand(c, *s);
+      make_all_ready(ready);
+      if (s != nullptr) return;
     }
     // Awake by ourselves: for a signal, for the timers, or because nobody needed us for long.
     if (c.idle_interrupted) {
@@ -135,6 +160,35 @@ void scheduler::sleep(carrier& c) noexcept {
       recycle_carrier(c);
     }
   }
+}
+
+void scheduler::make_all_ready(ready_list& ready) noexcept {
+  while (thread* t = ready.pop()) make_ready(*t);
+}
+
+void scheduler::poll_events() noexcept {
+  event_source* source = events();
+  if (source == nullptr || !source->anybody()) return;
+  ready_list ready;
+  source->poll(ready);
+  make_all_ready(ready);
+}
+
+void scheduler::set_event_source(event_source& source) noexcept {
+  events_.store(&source, memory_order::release);  // [events-1] whoever sees the source (acquire) sees it whole: its functions and what they stand on
+}
+
+void scheduler::begin_event_wait() noexcept {
+  events()->waiting.fetch_add(1, memory_order::relaxed);  // relaxed: tell_monitor's fence orders it  [watch-1]
+  if (!idle_.watched()) tell_monitor();
+}
+
+void scheduler::end_event_wait() noexcept {
+  events()->waiting.fetch_sub(1, memory_order::relaxed);  // relaxed: who looks in vain does no harm
+}
+
+void scheduler::send_somebody_to_look() noexcept {
+  if (carrier* c = idle_.nudge_sleeper()) os::futex_wake(c->wake_word, 1);
 }
 
 void scheduler::adopt_idle_mask(carrier& c, bool deaf) noexcept {

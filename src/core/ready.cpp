@@ -8,7 +8,10 @@
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
 #include "os/fence.hpp"
+#include "os/clock.hpp"
 #include "os/futex.hpp"
+#include "os/kernel_thread.hpp"
+#include "os/signal_mask.hpp"
 
 namespace weft {
 
@@ -99,13 +102,31 @@ bool scheduler::give_slot(slot& s) noexcept {
   for (;;) {
     if (carrier* sleeper = idle_.take_sleeper()) {
       hand(*sleeper, s);
-      sleeper->wake_word.store(1, memory_order::release);  // [sleep-1] after hand(); ends the sleep
-      os::futex_wake(sleeper->wake_word, 1);
+      rouse(*sleeper, 1);
       return true;
     }
     if (may_make && new_carrier(&s) != nullptr) return true;
     // A carrier that went to sleep meanwhile looked before the slot was free again: then it is for us to wake it.
     if (idle_.put_slot_if_nobody_sleeps(s)) return false;
+  }
+}
+
+void scheduler::rouse(carrier& c, std::uint32_t why) noexcept {
+  // relaxed: written under the idle lock, under which it was taken off the list. Read before the store: from then on the
+  // carrier may be on its way into another sleep (and a wake-up in vain does no harm).
+  event_source* source = c.watches.load(memory_order::relaxed) ? events() : nullptr;
+  c.wake_word.store(why, memory_order::seq_cst);  // [sleep-1] [rouse-1] after hand(); ends the sleep
+  if (source == nullptr) {
+    os::futex_wake(c.wake_word, 1);
+  } else if (current() != nullptr || current_carrier != nullptr) {
+    source->interrupt();
+  } else {
+    // The monitor has none of the source's descriptors. A signal that comes just before the carrier begins to wait has no
+    // effect, hence again and again.
+    while (c.in_wait.load(memory_order::seq_cst)) {  // [rouse-1]
+      os::signal_kernel_thread(c.tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: it does not change
+      os::sleep_for(20 * microsecond);
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "core/carrier.hpp"
+#include "core/event_source.hpp"
 #include "core/global_queue.hpp"
 #include "core/idle_set.hpp"
 #include "core/slot.hpp"
@@ -89,6 +90,19 @@ class scheduler {
     tidy_wanted.store(1, memory_order::relaxed);  // relaxed: ordered like work in a queue, by tell_monitor
     tell_monitor();
   }
+  /// Ends the sleep of a carrier that somebody took off the list of sleepers, or the caller's own (from a signal handler).
+  void rouse(carrier& c, std::uint32_t why) noexcept;
+  /// Plugs in where events come from; once, whenever it is first needed.
+  void set_event_source(event_source& source) noexcept;
+  /// [section] The caller is about to wait for an event, or is back from it.
+  void begin_event_wait() noexcept;
+  void end_event_wait() noexcept;
+  /// Threads wait for events, and no carrier watches for them: then the monitor sends one to look.
+  [[nodiscard]] bool events_unwatched() const noexcept {
+    const event_source* source = events();
+    return source != nullptr && source->anybody() && !idle_.watched();
+  }
+  void send_somebody_to_look() noexcept;
   /// Something changed that a dozing monitor must know. Cheap when it is awake.
   void tell_monitor() noexcept;
 
@@ -129,6 +143,9 @@ class scheduler {
   thread* search(carrier& c) noexcept;
   thread* steal(slot& mine) noexcept;
   void sleep(carrier& c) noexcept;
+  [[nodiscard]] event_source* events() const noexcept { return events_.load(memory_order::acquire); }  // [events-1]
+  void poll_events() noexcept;
+  void make_all_ready(ready_list& ready) noexcept;
   void adopt_idle_mask(carrier& c, bool deaf) noexcept;
   void hand(carrier& c, slot& s) noexcept;
   void arm(thread& me, ticket t, nanoseconds_at deadline) noexcept;
@@ -150,6 +167,7 @@ class scheduler {
   idle_set idle_;
   global_queue global_;
   alignas(64) atomic<std::uint32_t> searching_{0};
+  atomic<event_source*> events_{nullptr};
 
   spinlock carriers_lock_;
   carrier* free_carriers_ = nullptr;

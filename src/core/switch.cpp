@@ -106,6 +106,7 @@ thread* scheduler::pick(slot& s) noexcept {
   slot::bump(s.slices);
   // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever.
   if (s.slices.load(memory_order::relaxed) % 61 == 0) {  // relaxed: ours
+    poll_events();
     if (thread* t = global_.pop()) return t;
   }
   if (thread* t = s.queue.pop()) return t;

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "core/section.hpp"
+#include "io/reactor.hpp"
 #include "mem/stack_pool.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/exported.hpp"
@@ -38,6 +39,7 @@ void in_child() noexcept {
   signals_after_fork();
   system_after_fork();
   sync::reset_address_lot();
+  io::begin_anew();
   me.kind = thread_kind::foreign;
   me.on = nullptr;
   me.no_preempt.set(0);

@@ -11,6 +11,8 @@
 #include <threads.h>
 #include <time.h>
 
+#include "posix/libc_descriptors.hpp"
+
 // The list: return type, name, parameters. Names with a second version in libc say which one we mean.
 #define WEFT_LIBC_FUNCTIONS(F)                                                                                        \
   F(int, pthread_create, (pthread_t*, const pthread_attr_t*, void* (*)(void*), void*))                                \
@@ -111,6 +113,7 @@ namespace weft::posix {
 struct libc_functions {
 #define WEFT_DECLARE(result, name, parameters) result(*name) parameters;
   WEFT_LIBC_FUNCTIONS(WEFT_DECLARE)
+  WEFT_LIBC_DESCRIPTOR_FUNCTIONS(WEFT_DECLARE)
   WEFT_LIBC_CONDITION_FUNCTIONS(WEFT_DECLARE)
 #undef WEFT_DECLARE
   int (*pthread_cond_clockwait)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);

@@ -88,7 +88,7 @@ void wrapper(int signal, siginfo_t* info, void* context) noexcept {
     if (carrier* c = current_carrier; c != nullptr && !is_fault(signal, *info)) {
       put_off(*c, signal, *info, context);
       c->idle_interrupted = true;
-      c->wake_word.store(2, memory_order::relaxed);  // relaxed: same kernel thread; ends its sleep, or keeps it from one
+      the_scheduler.rouse(*c, 2);  // or keeps it from falling asleep
       return;
     }
   } else if (t->kind == thread_kind::user && t->no_preempt.raised() && !is_fault(signal, *info)) {

@@ -58,7 +58,8 @@ void monitor::sleep_until(nanoseconds_at end, bool doze) noexcept {
   if (doze) {
     scheduler_.monitor_dozes.store(1, memory_order::relaxed);  // relaxed: the heavy fence orders
     os::heavy_fence();  // [doze-1] pushers look at monitor_dozes after their push; we look at the queues after this
-    bool waiting = !scheduler_.global().empty() || scheduler_.tidy_wanted.load(memory_order::relaxed) != 0;  // relaxed: as above
+    bool waiting = !scheduler_.global().empty() || scheduler_.events_unwatched() ||
+                   scheduler_.tidy_wanted.load(memory_order::relaxed) != 0;  // relaxed: as above
     for (std::uint32_t i = 0; i < scheduler_.slot_count() && !waiting; ++i) waiting = scheduler_.slot_at(i).has_work();
     if (waiting && !fault("doze.no_second_look")) {
       scheduler_.monitor_dozes.store(0, memory_order::relaxed);  // relaxed: we are awake
@@ -85,12 +86,14 @@ bool monitor::look(nanoseconds_at now) noexcept {
     scheduler_.fire_timers(now);
     acted_ = true;
   }
+  const bool unwatched = scheduler_.events_unwatched();
+  if (unwatched) scheduler_.send_somebody_to_look();
   bool waiting = !scheduler_.global().empty();
   if (waiting && scheduler_.idle().slots() != 0) scheduler_.wake_one_more();
   for (std::uint32_t i = 0; i < scheduler_.slot_count(); ++i)
     waiting |= look_at_slot(scheduler_.slot_at(i), watches_[i], now);
   if (waiting) look_at_strays();
-  return waiting;
+  return waiting || unwatched;
 }
 
 bool monitor::look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept {

@@ -11,6 +11,7 @@
 //   share     work waits behind a running thread while a slot is free: the work is offered, a carrier woken.
 //   time      fires timers when no idle carrier keeps the time.
 //   tidy      lets the face give memory back after a crowd, a bit at a time.
+//   events    sends a sleeping carrier to look for events when none watches. (It has no descriptors of its own to do so.)
 // While nothing waits it dozes: no periodic wake-up. tell_monitor() ends that.
 #pragma once
 #include <cstdint>

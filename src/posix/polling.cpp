@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSL-1.0
+// poll, select and epoll_wait: the kernel is asked without waiting; if it has nothing, the thread parks until one of the
+// descriptors may be ready, and asks again. Large sets, which would cost a system call for each descriptor, wait in the
+// kernel on a carrier that has given its slot away.
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#include "os/clock.hpp"
+#include "os/signal_mask.hpp"
+#include "os/syscall.hpp"
+#include "posix/blocking.hpp"
+#include "posix/descriptors.hpp"
+#include "posix/exported.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+using os::arg;
+using os::raw_syscall;
+
+constexpr unsigned most_parked = 32;
+constexpr timespec at_once{};
+
+nanoseconds_at deadline_after(const timespec* span) noexcept {
+  if (span == nullptr) return never;
+  const nanoseconds_at now = os::now();
+  if (span->tv_sec >= (never - now) / second - 1) return never;
+  return now + span->tv_sec * second + span->tv_nsec;
+}
+bool valid(const timespec* span) noexcept {
+  return span == nullptr || (span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < second);
+}
+
+struct readiness {
+  unsigned count = 0;
+  io::waiter waiters[most_parked];
+  bool full = false;
+  void add(int fd, io::event_mask wanted) noexcept {
+    if (count == most_parked) {
+      full = true;
+      return;
+    }
+    waiters[count].number.store(fd, memory_order::relaxed);  // relaxed: not linked yet
+    waiters[count++].wanted = wanted;
+  }
+};
+
+/// ask(): the kernel's answer without waiting; collect(readiness&): what is waited for. Results as the kernel's; 0 when the
+/// time is over; must_block.
+template <class Ask, class Collect>
+long until_something(user_thread& me, nanoseconds_at until, Ask ask, Collect collect) {
+  const std::uint32_t handlers = me.handlers_run;
+  for (;;) {
+    const long result = ask();
+    if (result != 0) return result;
+    io::wait_end end;
+    {
+      readiness r;
+      collect(r);
+      if (r.full) return must_block;
+      end = io::wait_for_any(me, r.waiters, r.count, until);
+    }
+    if (end == io::wait_end::refused) return must_block;
+    if (end == io::wait_end::deadline) return ask();
+    cancellation_point(me);
+    if (me.handlers_run != handlers) return -EINTR;  // never restarted
+  }
+}
+
+/// The mask of ppoll and its kin is in force while the call waits. Signals that it lets in end the wait.
+class mask_for_wait {
+ public:
+  mask_for_wait(const sigset_t* mask) noexcept : changed_(mask != nullptr) {
+    if (changed_) ::pthread_sigmask(SIG_SETMASK, mask, &before_);
+  }
+  ~mask_for_wait() {
+    if (changed_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  mask_for_wait(const mask_for_wait&) = delete;
+  mask_for_wait& operator=(const mask_for_wait&) = delete;
+
+ private:
+  sigset_t before_;
+  bool changed_;
+};
+
+/// Runs `wait()` under `mask`. A signal that was pending and that the mask lets in has run its handler before the wait.
+template <class Wait>
+long under_mask(user_thread& me, const sigset_t* mask, Wait wait) {
+  const std::uint32_t handlers = me.handlers_run;
+  const mask_for_wait in_force(mask);
+  if (me.handlers_run != handlers) return -EINTR;
+  return wait();
+}
+
+long poll_until(user_thread& me, pollfd* fds, nfds_t count, nanoseconds_at until) {
+  return until_something(
+      me, until, [&] { return raw_syscall(SYS_ppoll, arg(fds), static_cast<long>(count), arg(&at_once), 0, 8); },
+      [&](readiness& r) {
+        for (nfds_t i = 0; i < count; ++i)
+          if (fds[i].fd >= 0) r.add(fds[i].fd, static_cast<io::event_mask>(static_cast<unsigned short>(fds[i].events)));
+      });
+}
+
+constexpr std::size_t bits_per_word = 8 * sizeof(unsigned long);
+
+struct selection {
+  int count;
+  fd_set *read, *write, *except;
+};
+
+/// select's sets are answered in place, so each question is asked with a copy. Sets may be longer than FD_SETSIZE.
+long select_until(user_thread& me, const selection& s, nanoseconds_at until) {
+  constexpr int most = 4096;
+  if (s.count < 0 || s.count > most) return must_block;
+  const std::size_t words = (static_cast<std::size_t>(s.count) + bits_per_word - 1) / bits_per_word;
+  unsigned long wanted[3][most / bits_per_word];
+  fd_set* const sets[3] = {s.read, s.write, s.except};
+  for (int i = 0; i < 3; ++i)
+    if (sets[i] != nullptr) ::memcpy(wanted[i], sets[i], words * sizeof(unsigned long));
+  const auto ask = [&] {
+    for (int i = 0; i < 3; ++i)
+      if (sets[i] != nullptr) ::memcpy(sets[i], wanted[i], words * sizeof(unsigned long));
+    return raw_syscall(SYS_pselect6, s.count, arg(s.read), arg(s.write), arg(s.except), arg(&at_once), 0);
+  };
+  const auto collect = [&](readiness& r) {
+    constexpr io::event_mask events[3] = {POLLIN, POLLOUT, POLLPRI};
+    for (std::size_t word = 0; word < words; ++word) {
+      unsigned long any = 0;
+      for (int i = 0; i < 3; ++i) any |= sets[i] != nullptr ? wanted[i][word] : 0;
+      for (; any != 0; any &= any - 1) {
+        const auto bit = static_cast<unsigned>(__builtin_ctzl(any));
+        const int fd = static_cast<int>(word * bits_per_word + bit);
+        if (fd >= s.count) break;
+        io::event_mask mask = 0;
+        for (int i = 0; i < 3; ++i)
+          if (sets[i] != nullptr && (wanted[i][word] >> bit & 1) != 0) mask |= events[i];
+        r.add(fd, mask);
+      }
+    }
+  };
+  const long result = until_something(me, until, ask, collect);
+  if (result == must_block || result < 0)  // the sets are as the program gave them
+    for (int i = 0; i < 3; ++i)
+      if (sets[i] != nullptr) ::memcpy(sets[i], wanted[i], words * sizeof(unsigned long));
+  return result;
+}
+
+long epoll_until(user_thread& me, int fd, epoll_event* events, int most, nanoseconds_at until) {
+  const std::uint32_t handlers = me.handlers_run;
+  const auto attempt = [&](io::turn& t) -> long {
+    if (me.handlers_run != handlers) return -EINTR;  // never restarted, not even without a timeout
+    const long n = raw_syscall(SYS_epoll_pwait, t.fd(), arg(events), most, 0, 0, 8);
+    return n == 0 ? would_block : n;
+  };
+  const long result = until_done(me, fd, POLLIN, attempt, [&] { return until; });
+  return result == -EAGAIN ? 0 : result;
+}
+
+timespec of_milliseconds(int ms) noexcept { return {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * millisecond}; }
+
+}  // namespace
+
+}  // namespace weft::posix
+
+using namespace weft;
+using namespace weft::posix;
+
+WEFT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* span, const sigset_t* mask) {
+  user_thread* me = parkable();
+  if (me == nullptr || !valid(span)) return touch(), libc.ppoll(fds, count, span, mask);
+  cancellation_point(*me);
+  const long result = under_mask(*me, mask, [&] { return poll_until(*me, fds, count, deadline_after(span)); });
+  if (result != must_block) return static_cast<int>(to_errno(result));
+  const blocking stretch(*me);
+  return libc.ppoll(fds, count, span, mask);
+}
+WEFT_EXPORT int poll(pollfd* fds, nfds_t count, int ms) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.poll(fds, count, ms);
+  const timespec span = of_milliseconds(ms);
+  return ppoll(fds, count, ms < 0 ? nullptr : &span, nullptr);
+}
+WEFT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int ms, size_t room) {
+  if (room / sizeof(pollfd) < count) ::abort();
+  return poll(fds, count, ms);
+}
+WEFT_EXPORT int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* span, const sigset_t* mask, size_t room) {
+  if (room / sizeof(pollfd) < count) ::abort();
+  return ppoll(fds, count, span, mask);
+}
+
+WEFT_EXPORT int pselect(int count, fd_set* read, fd_set* write, fd_set* except, const timespec* span, const sigset_t* mask) {
+  user_thread* me = parkable();
+  if (me == nullptr || !valid(span)) return touch(), libc.pselect(count, read, write, except, span, mask);
+  cancellation_point(*me);
+  const long result = under_mask(*me, mask, [&] { return select_until(*me, {count, read, write, except}, deadline_after(span)); });
+  if (result != must_block) return static_cast<int>(to_errno(result));
+  const blocking stretch(*me);
+  return libc.pselect(count, read, write, except, span, mask);
+}
+WEFT_EXPORT int select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* span) {
+  user_thread* me = parkable();
+  if (me == nullptr || (span != nullptr && (span->tv_sec < 0 || span->tv_usec < 0)))
+    return libc.select(count, read, write, except, span);
+  timespec precise{};
+  nanoseconds_at until = never;
+  if (span != nullptr) {
+    precise = {.tv_sec = span->tv_sec + span->tv_usec / 1000000, .tv_nsec = span->tv_usec % 1000000 * microsecond};
+    until = deadline_after(&precise);
+  }
+  const int result = pselect(count, read, write, except, span != nullptr ? &precise : nullptr, nullptr);
+  if (span != nullptr && until != never) {  // as Linux does: what was left
+    const nanoseconds left = until - os::now();
+    *span = left > 0 ? timeval{.tv_sec = left / second, .tv_usec = left % second / microsecond} : timeval{};
+  }
+  return result;
+}
+
+WEFT_EXPORT int epoll_pwait2(int fd, epoll_event* events, int most, const timespec* span, const sigset_t* mask) {
+  user_thread* me = parkable();
+  if (me == nullptr || !valid(span)) return touch(), libc.epoll_pwait2(fd, events, most, span, mask);
+  cancellation_point(*me);
+  const long result = under_mask(*me, mask, [&] { return epoll_until(*me, fd, events, most, deadline_after(span)); });
+  if (result != must_block) return static_cast<int>(to_errno(result));
+  const blocking stretch(*me);
+  return libc.epoll_pwait2(fd, events, most, span, mask);
+}
+WEFT_EXPORT int epoll_pwait(int fd, epoll_event* events, int most, int ms, const sigset_t* mask) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.epoll_pwait(fd, events, most, ms, mask);
+  const timespec span = of_milliseconds(ms);
+  return epoll_pwait2(fd, events, most, ms < 0 ? nullptr : &span, mask);
+}
+WEFT_EXPORT int epoll_wait(int fd, epoll_event* events, int most, int ms) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.epoll_wait(fd, events, most, ms);
+  return epoll_pwait(fd, events, most, ms, nullptr);
+}

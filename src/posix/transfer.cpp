@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSL-1.0
+// read, write and their kin. A blocking write returns when everything is written, as the kernel's does.
+#include <poll.h>
+#include <unistd.h>
+
+#include "os/syscall.hpp"
+#include "posix/blocking.hpp"
+#include "posix/descriptors.hpp"
+#include "posix/exported.hpp"
+
+namespace weft::posix {
+
+namespace {
+
+using os::arg;
+using os::raw_syscall;
+
+ssize_t read_parts(user_thread& me, int fd, const iovec* parts, int count) {
+  cancellation_point(me);
+  if (known_nonblocking(fd)) return to_errno(raw_syscall(SYS_readv, fd, arg(parts), count));
+  const auto deadline = [&] { return socket_deadline(fd, SO_RCVTIMEO); };
+  const long result = until_done(me, fd, POLLIN, [&](io::turn& t) { return read_now(t.fd(), parts, count); }, deadline);
+  if (result != must_block) return to_errno(result);
+  const blocking stretch(me);
+  return libc.readv(fd, parts, count);
+}
+
+/// The parts of a message that are still to be written. At most IOV_MAX of them at a time.
+class remaining {
+ public:
+  remaining(const iovec* parts, int count) noexcept : next_(parts), count_(count) {}
+  [[nodiscard]] bool done() noexcept {
+    while (count_ > 0 && next_->iov_len == offset_) advance();
+    return count_ == 0;
+  }
+  void take(std::size_t n) noexcept {
+    while (count_ > 0 && n >= next_->iov_len - offset_) {
+      n -= next_->iov_len - offset_;
+      advance();
+    }
+    offset_ += n;
+  }
+  /// One part if the first was begun; otherwise all.
+  long write_some(int fd) noexcept {
+    if (offset_ == 0) return write_now(fd, next_, count_);
+    const iovec begun{static_cast<char*>(next_->iov_base) + offset_, next_->iov_len - offset_};
+    return write_now(fd, &begun, 1);
+  }
+
+ private:
+  void advance() noexcept {
+    ++next_;
+    --count_;
+    offset_ = 0;
+  }
+  const iovec* next_;
+  int count_;
+  std::size_t offset_ = 0;
+};
+
+ssize_t write_parts(user_thread& me, int fd, const iovec* parts, int count) {
+  cancellation_point(me);
+  if (known_nonblocking(fd)) return to_errno(raw_syscall(SYS_writev, fd, arg(parts), count));
+  remaining rest(parts, count);
+  ssize_t written = 0;
+  const auto attempt = [&](io::turn& t) -> long {
+    for (;;) {
+      const long n = rest.write_some(t.fd());
+      if (n < 0) return n == -EAGAIN && written != 0 ? written : n;
+      written += n;
+      rest.take(static_cast<std::size_t>(n));
+      if (n == 0 || rest.done()) return written;
+    }
+  };
+  const auto deadline = [&] { return socket_deadline(fd, SO_SNDTIMEO); };
+  const long result = until_done(me, fd, POLLOUT, attempt, deadline);
+  if (result == must_block) {
+    if (written != 0) return written;
+    const blocking stretch(me);
+    return libc.writev(fd, parts, count);
+  }
+  if (result < 0 && written != 0) return written;
+  return to_errno(result);
+}
+
+}  // namespace
+
+}  // namespace weft::posix
+
+using namespace weft;
+using namespace weft::posix;
+
+WEFT_EXPORT ssize_t read(int fd, void* buffer, size_t bytes) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.read(fd, buffer, bytes);
+  const iovec part{buffer, bytes};
+  return read_parts(*me, fd, &part, 1);
+}
+WEFT_EXPORT ssize_t __read_chk(int fd, void* buffer, size_t bytes, size_t room) {
+  if (bytes > room) ::abort();
+  return read(fd, buffer, bytes);
+}
+WEFT_EXPORT ssize_t readv(int fd, const iovec* parts, int count) {
+  user_thread* me = parkable();
+  if (me == nullptr || count <= 0 || count > 1024) return libc.readv(fd, parts, count);
+  return read_parts(*me, fd, parts, count);
+}
+
+WEFT_EXPORT ssize_t write(int fd, const void* buffer, size_t bytes) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.write(fd, buffer, bytes);
+  const iovec part{const_cast<void*>(buffer), bytes};
+  return write_parts(*me, fd, &part, 1);
+}
+WEFT_EXPORT ssize_t writev(int fd, const iovec* parts, int count) {
+  user_thread* me = parkable();
+  if (me == nullptr || count <= 0 || count > 1024) return libc.writev(fd, parts, count);
+  return write_parts(*me, fd, parts, count);
+}
+
+// Reading at an offset is reading a file: it waits for the disk alone.
+WEFT_EXPORT ssize_t preadv(int fd, const iovec* parts, int count, off_t offset) {
+  user_thread* me = parkable();
+  if (me == nullptr) return libc.preadv(fd, parts, count, offset);
+  cancellation_point(*me);
+  const long cached = raw_syscall(SYS_preadv2, fd, arg(parts), count, offset, 0, RWF_NOWAIT);
+  std::size_t wanted = 0;
+  for (int i = 0; i < count && cached > 0; ++i) wanted += parts[i].iov_len;
+  if (cached == 0 || (cached > 0 && static_cast<std::size_t>(cached) == wanted)) return cached;
+  if (cached != -EAGAIN) return libc.preadv(fd, parts, count, offset);  // the end of the file, most likely; or an error
+  const blocking stretch(*me);
+  return libc.preadv(fd, parts, count, offset);
+}
+WEFT_EXPORT ssize_t preadv64(int fd, const iovec* parts, int count, off64_t offset) { return preadv(fd, parts, count, offset); }
+WEFT_EXPORT ssize_t pread(int fd, void* buffer, size_t bytes, off_t offset) {
+  const iovec part{buffer, bytes};
+  return parkable() != nullptr && offset >= 0 ? preadv(fd, &part, 1, offset) : libc.pread(fd, buffer, bytes, offset);
+}
+WEFT_EXPORT ssize_t pread64(int fd, void* buffer, size_t bytes, off64_t offset) { return pread(fd, buffer, bytes, offset); }
+WEFT_EXPORT ssize_t __pread_chk(int fd, void* buffer, size_t bytes, off_t offset, size_t room) {
+  if (bytes > room) ::abort();
+  return pread(fd, buffer, bytes, offset);
+}
+WEFT_EXPORT ssize_t __pread64_chk(int fd, void* buffer, size_t bytes, off64_t offset, size_t room) {
+  return __pread_chk(fd, buffer, bytes, offset, room);
+}
+
+// These move data between two descriptors and wait for both: on a carrier of their own, unless the target never waits.
+WEFT_EXPORT ssize_t sendfile(int out, int in, off_t* offset, size_t bytes) {
+  user_thread* me = parkable();
+  if (me == nullptr || known_nonblocking(out)) return touch(), libc.sendfile(out, in, offset, bytes);
+  if (after_eagain(out) == -EAGAIN) return libc.sendfile(out, in, offset, bytes);
+  const blocking stretch(*me);
+  return libc.sendfile(out, in, offset, bytes);
+}
+WEFT_EXPORT ssize_t sendfile64(int out, int in, off64_t* offset, size_t bytes) { return sendfile(out, in, offset, bytes); }
+WEFT_EXPORT ssize_t splice(int in, off64_t* in_at, int out, off64_t* out_at, size_t bytes, unsigned flags) {
+  return while_blocking([&] { return libc.splice(in, in_at, out, out_at, bytes, flags); });
+}
+WEFT_EXPORT ssize_t tee(int in, int out, size_t bytes, unsigned flags) {
+  return while_blocking([&] { return libc.tee(in, out, bytes, flags); });
+}
+WEFT_EXPORT ssize_t vmsplice(int fd, const iovec* parts, size_t count, unsigned flags) {
+  return while_blocking([&] { return libc.vmsplice(fd, parts, count, flags); });
+}
