@@ -18,6 +18,7 @@
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 #include "sync/address_lot.hpp"
+#include "sync/futex_table.hpp"
 #include "sync/generation.hpp"
 
 namespace weft::posix {
@@ -40,6 +41,7 @@ void in_child() noexcept {
   system_after_fork();
   sync::reset_address_lot();
   io::begin_anew();
+  sync::futexes.begin_anew();
   me.kind = thread_kind::foreign;
   me.on = nullptr;
   me.no_preempt.set(0);

@@ -39,6 +39,20 @@
   F(int, pthread_mutex_timedlock, (pthread_mutex_t*, const timespec*))                                                \
   F(int, pthread_mutex_clocklock, (pthread_mutex_t*, clockid_t, const timespec*))                                     \
   F(int, pthread_mutex_unlock, (pthread_mutex_t*))                                                                    \
+  F(int, pthread_rwlock_destroy, (pthread_rwlock_t*))                                                                 \
+  F(int, pthread_rwlock_rdlock, (pthread_rwlock_t*))                                                                  \
+  F(int, pthread_rwlock_wrlock, (pthread_rwlock_t*))                                                                  \
+  F(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t*))                                                               \
+  F(int, pthread_rwlock_trywrlock, (pthread_rwlock_t*))                                                               \
+  F(int, pthread_rwlock_clockrdlock, (pthread_rwlock_t*, clockid_t, const timespec*))                                 \
+  F(int, pthread_rwlock_clockwrlock, (pthread_rwlock_t*, clockid_t, const timespec*))                                 \
+  F(int, pthread_rwlock_unlock, (pthread_rwlock_t*))                                                                  \
+  F(int, pthread_barrier_init, (pthread_barrier_t*, const pthread_barrierattr_t*, unsigned))                          \
+  F(int, pthread_barrier_destroy, (pthread_barrier_t*))                                                               \
+  F(int, pthread_barrier_wait, (pthread_barrier_t*))                                                                  \
+  F(int, pthread_spin_lock, (pthread_spinlock_t*))                                                                    \
+  F(int, pthread_mutex_init, (pthread_mutex_t*, const pthread_mutexattr_t*))                                          \
+  F(int, pthread_mutex_consistent, (pthread_mutex_t*))                                                                \
   F(int, pthread_once, (pthread_once_t*, void (*)(void)))                                                             \
   F(int, sem_init, (sem_t*, int, unsigned))                                                                           \
   F(int, sem_destroy, (sem_t*))                                                                                       \

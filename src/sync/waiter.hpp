@@ -57,10 +57,14 @@ class wait_list {
     bool granted = false;  ///< It was starving, and has been told that what it waits for is its own.
   };
   woken claim_first(const void* address = nullptr) noexcept {
+    return claim_first_of([address](const waiter& w) { return address == nullptr || w.address == address; });
+  }
+  template <class Match>
+  woken claim_first_of(Match matches) noexcept {
     for (waiter* w = head_; w != nullptr;) {
       waiter* after = w->next;  // read before the claim: the winner's stack may be gone right after it
       waiter* before = w->prev;
-      if (address == nullptr || w->address == address) {
+      if (matches(*w)) {
         thread* t = w->who;
         const bool starving = w->starving;
         w->granted = starving;

@@ -74,6 +74,8 @@ CASES = {
     "mutexes": program("mutexes", variants=PREEMPTED),
     "condition_variables": program("condition_variables", variants=PREEMPTED),
     "other_sync": program("other_sync"),
+    "rwlocks": program("rwlocks", variants=PREEMPTED),
+    "futexes": program("futexes"),
     "pthread_exit": program("pthread_exit", variants=PREEMPTED),
     "create_join": program("create_join"),
     "cancellation": program("cancellation", variants=PREEMPTED),
