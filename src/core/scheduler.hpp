@@ -149,7 +149,7 @@ class scheduler {
   void adopt_idle_mask(carrier& c, bool deaf) noexcept;
   void hand(carrier& c, slot& s) noexcept;
   void arm(thread& me, ticket t, nanoseconds_at deadline) noexcept;
-  void disarm(thread& me) noexcept;
+  void disarm(thread& me, ticket t) noexcept;
   void fire_timers_of(slot& s, nanoseconds_at now) noexcept;
   void watch_deadline(nanoseconds_at deadline) noexcept;
   carrier* make_carrier_record() noexcept;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/spinlock.hpp"
+#include "core/deadline.hpp"
 #include "core/run_queue.hpp"
 #include "core/thread.hpp"
 #include "time/timer_queue.hpp"
@@ -30,6 +31,7 @@ struct alignas(64) slot {
 
   alignas(64) spinlock timer_lock;
   timer_queue timers;
+  deadline_nodes nodes;
   atomic<nanoseconds_at> next_deadline{never};
 
   slot* next_idle = nullptr;

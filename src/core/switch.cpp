@@ -145,8 +145,9 @@ wake_reason scheduler::park(thread& me, ticket t, nanoseconds_at deadline) noexc
     if (next != nullptr && deadline != never) watch_deadline(deadline);
     switch_away(me, after_switch::commit_park, next);
   }
-  if (deadline != never) disarm(me);
-  return me.wait.reason();
+  const wake_reason why = me.wait.reason();
+  if (deadline != never && why != wake_reason::deadline) disarm(me, t);  // what has fired is out of the queue
+  return why;
 }
 
 bool scheduler::yield(thread& me) noexcept {

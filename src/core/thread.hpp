@@ -13,8 +13,8 @@
 #include "arch/context.hpp"
 #include "base/annotate.hpp"
 #include "base/atomic.hpp"
+#include "core/deadline.hpp"
 #include "core/wait_word.hpp"
-#include "time/timer_queue.hpp"
 
 namespace weft {
 
@@ -81,10 +81,10 @@ struct thread {
   atomic<std::uint32_t> pending{0};   ///< pending_work bits; written by handlers on the carrier the thread runs on.
   thread* next = nullptr;             ///< Link of the one queue that holds it.
   thread_kind kind = thread_kind::user;
-  timer_node timer;
-  slot* timer_slot = nullptr;         ///< The slot whose timer queue holds `timer`.
-  ticket timer_ticket{};
+  deadline_node* timer = nullptr;     ///< Of the last wait with a deadline; no longer its own once it has fired.
+  slot* timer_slot = nullptr;         ///< The slot whose timer queue holds it.
   atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait.
+  deadline_node own_timer;            ///< For when there is no memory for another.
   [[no_unique_address]] stack_annotation stack;
 };
 

@@ -8,26 +8,32 @@
 namespace weft {
 
 namespace {
-thread& thread_of(timer_node& node) noexcept {
-  return *reinterpret_cast<thread*>(reinterpret_cast<char*>(&node) - __builtin_offsetof(thread, timer));
-}
+/// So many are taken out of a queue at a time: others who arm their deadlines there wait for no more than that.
+constexpr std::uint32_t fired_at_once = 32;
 }  // namespace
 
 void scheduler::arm(thread& me, ticket t, nanoseconds_at deadline) noexcept {
   slot& s = *me.on->holding;
   locked hold(s.timer_lock);
+  deadline_node* node = s.nodes.take();
+  if (node == nullptr) node = &me.own_timer;
+  node->owner = &me;
+  node->wait = t;
+  me.timer = node;
   me.timer_slot = &s;
-  me.timer_ticket = t;
-  s.timers.arm(me.timer, deadline);
+  s.timers.arm(*node, deadline);
   // [lookout-1] publish, then (watch_deadline, or sleep() of this carrier) read who looks when.
   s.next_deadline.store(s.timers.next(), memory_order::seq_cst);
 }
 
-void scheduler::disarm(thread& me) noexcept {
+void scheduler::disarm(thread& me, ticket t) noexcept {
   // A slot's timers outlive every carrier change; the thread remembers where it armed.
   slot& s = *me.timer_slot;
+  deadline_node& node = *me.timer;
   locked hold(s.timer_lock);
-  s.timers.disarm(me.timer);
+  if (node.owner != &me || node.wait != t || !node.armed()) return;  // it has just fired, in vain
+  s.timers.disarm(node);
+  if (&node != &me.own_timer) s.nodes.put(node);
   s.next_deadline.store(s.timers.next(), memory_order::relaxed);  // relaxed: later than before; an early look is harmless
 }
 
@@ -49,18 +55,29 @@ void scheduler::watch_deadline(nanoseconds_at deadline) noexcept {
 }
 
 void scheduler::fire_timers_of(slot& s, nanoseconds_at now) noexcept {
-  // Threads are made ready outside the lock: it may have to wake a carrier.
-  fifo<thread, &thread::next> due;
-  {
-    locked hold(s.timer_lock);
-    while (timer_node* node = s.timers.pop_due(now)) {
-      thread& t = thread_of(*node);
-      // Claimed under the lock: disarm() takes it too, so a thread whose wait ended otherwise cannot begin another.
-      if (t.wait.claim(t.timer_ticket, wake_reason::deadline) == claim_result::parked) due.push(t);
+  // Threads are claimed and made ready outside the lock: it may have to wake a carrier, and each of them is a page that
+  // nobody has touched for long. Meanwhile a thread may be woken otherwise and wait again: its ticket is another then.
+  struct {
+    thread* who;
+    ticket wait;
+  } due[fired_at_once];
+  std::uint32_t n = 0;
+  do {
+    n = 0;
+    {
+      locked hold(s.timer_lock);
+      while (n < fired_at_once) {
+        auto* node = static_cast<deadline_node*>(s.timers.pop_due(now));
+        if (node == nullptr) break;
+        thread* who = node->owner;
+        due[n++] = {who, node->wait};
+        __builtin_prefetch(&who->wait, 1);
+        if (node != &who->own_timer) s.nodes.put(*node);
+      }
+      s.next_deadline.store(s.timers.next(), memory_order::seq_cst);  // [lookout-1]
     }
-    s.next_deadline.store(s.timers.next(), memory_order::seq_cst);  // [lookout-1]
-  }
-  while (thread* t = due.pop()) make_ready(*t);
+    for (std::uint32_t i = 0; i < n; ++i) (void)wake(*due[i].who, due[i].wait, wake_reason::deadline);
+  } while (n == fired_at_once);
 }
 
 void scheduler::fire_timers(nanoseconds_at now) noexcept {

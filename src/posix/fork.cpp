@@ -46,7 +46,7 @@ void in_child() noexcept {
   me.on = nullptr;
   me.no_preempt.set(0);
   me.pending.store(0, memory_order::relaxed);  // relaxed: the child has one thread
-  me.timer = {};
+  me.timer = nullptr;
   runtime.first = &me;
   runtime.now = stage::waiting;
 }

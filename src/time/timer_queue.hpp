@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Deadlines in order: an intrusive pairing heap. Pure data, no lock, no clock, no allocation: the nodes live in the
-// threads, so arming a deadline cannot fail, and a million of them are a million threads' worth of nodes.
+// Deadlines in order: an intrusive pairing heap. Pure data, no lock, no clock, no allocation: the nodes are the
+// caller's, and arming a deadline cannot fail.
 //
 // I1  Every node's deadline is <= its children's.
 // I2  A node is in the heap exactly if prev != nullptr (the root's prev points to itself).
@@ -14,7 +14,7 @@
 
 namespace weft {
 
-/// One deadline; a member of the thread that waits for it.
+/// One deadline.
 struct timer_node {
   nanoseconds_at deadline = never;
   timer_node* child = nullptr;
