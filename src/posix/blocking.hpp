@@ -1,25 +1,38 @@
 // SPDX-License-Identifier: BSL-1.0
 // A stretch in which the calling thread may block in the kernel and says so beforehand: its slot goes to others at once.
 // For calls that cannot park: file locks, children, name look-ups, System V semaphores.
+//
+// Calls that can be tried without waiting are tried first, by the kernel's own call (no errno, no cancellation): only what
+// would block gives its slot away. The blocking call itself is libc's, which acts on cancellation while it waits. It then
+// unwinds past the stretch, whose end is not run and need not be: the thread's next section gets it a slot.
 #pragma once
+#include <errno.h>
 
 #include "core/section.hpp"
+#include "os/syscall.hpp"
+#include "posix/cancel.hpp"
 #include "posix/runtime.hpp"
 
 namespace weft::posix {
+
+/// The calling thread if it has a slot that it can give away. Null in model 1:1, before the engine runs, in kernel threads
+/// that are not ours, and in the handler of a fault that came inside a section.
+[[nodiscard]] inline user_thread* slot_owner() noexcept {
+  if (native() || runtime.now != stage::running) return nullptr;
+  thread* me = current();
+  if (me == nullptr || me->kind != thread_kind::user || me->no_preempt.raised()) return nullptr;
+  return static_cast<user_thread*>(me);
+}
 
 class blocking {
  public:
   /// Outside sections. Costs about 100 ns when nobody waits for the slot; wakes a sleeping carrier when somebody does.
   explicit blocking(user_thread& me) noexcept : me_(me) {
-    if (me_.kind != thread_kind::user) return;
     const section in(me_);
     the_scheduler.hand_off(me_);
   }
   /// Returns with a slot, possibly on another carrier.
-  ~blocking() {
-    if (me_.kind == thread_kind::user) const section in(me_);
-  }
+  ~blocking() { const section in(me_); }
   blocking(const blocking&) = delete;
   blocking& operator=(const blocking&) = delete;
 
@@ -27,12 +40,35 @@ class blocking {
   user_thread& me_;
 };
 
-/// Calls `f` in such a stretch if the caller is a thread of ours; errno is as `f` left it.
+/// Calls `f` in such a stretch if the caller has a slot; errno is as `f` left it.
 template <class F>
 auto while_blocking(F f) {
-  if (native() || runtime.now != stage::running) return f();
-  const blocking stretch(self());
+  user_thread* me = slot_owner();
+  if (me == nullptr) return f();
+  const blocking stretch(*me);
   return f();
+}
+
+/// `attempt` does what `f` does without waiting and returns the kernel's result: only if that is -refusal is it `f`'s turn.
+template <class Attempt, class F>
+auto unless_it_would_block(long refusal, Attempt attempt, F f) -> decltype(f()) {
+  user_thread* me = slot_owner();
+  if (me == nullptr) return f();
+  const long result = attempt();
+  if (result >= 0) return static_cast<decltype(f())>(result);
+  if (result == -refusal) {
+    const blocking stretch(*me);
+    return f();
+  }
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+/// The same for calls that are cancellation points.
+template <class Attempt, class F>
+auto unless_it_would_block_or_is_cancelled(long refusal, Attempt attempt, F f) -> decltype(f()) {
+  if (user_thread* me = slot_owner()) cancellation_point(*me);
+  return unless_it_would_block(refusal, attempt, f);
 }
 
 }  // namespace weft::posix

@@ -19,6 +19,7 @@ void find(F*& function, const char* name, const char* version = nullptr) noexcep
 void look_up_libc() noexcept {
 #define WEFT_FIND(result, name, parameters) find(libc.name, #name);
   WEFT_LIBC_FUNCTIONS(WEFT_FIND)
+  WEFT_LIBC_BLOCKING_FUNCTIONS(WEFT_FIND)
   WEFT_LIBC_DESCRIPTOR_FUNCTIONS(WEFT_FIND)
 #undef WEFT_FIND
 #define WEFT_FIND(result, name, parameters) find(libc.name, #name, "GLIBC_2.3.2");

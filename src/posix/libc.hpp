@@ -11,6 +11,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include "posix/libc_blocking.hpp"
 #include "posix/libc_descriptors.hpp"
 
 // The list: return type, name, parameters. Names with a second version in libc say which one we mean.
@@ -127,6 +128,7 @@ namespace weft::posix {
 struct libc_functions {
 #define WEFT_DECLARE(result, name, parameters) result(*name) parameters;
   WEFT_LIBC_FUNCTIONS(WEFT_DECLARE)
+  WEFT_LIBC_BLOCKING_FUNCTIONS(WEFT_DECLARE)
   WEFT_LIBC_DESCRIPTOR_FUNCTIONS(WEFT_DECLARE)
   WEFT_LIBC_CONDITION_FUNCTIONS(WEFT_DECLARE)
 #undef WEFT_DECLARE

@@ -51,6 +51,7 @@ class Result:
     stdout: bytes
     stderr: str
     models: list[str]  # what each process that ended by itself says it ran as
+    rescues: int  # the most that one of them needed
 
 
 class Session:
@@ -84,8 +85,10 @@ class Session:
             ) from None
         finally:
             self.kill()  # whatever the program left running
-        stats = self._read("stats").decode().splitlines()
-        return Result(status, self._read("stdout"), self._read("stderr").decode(errors="replace"), [json.loads(line)["model"] for line in stats])
+        stats = [json.loads(line) for line in self._read("stats").decode().splitlines()]
+        stderr = self._read("stderr").decode(errors="replace")
+        rescues = max((line.get("rescues", 0) for line in stats), default=0)
+        return Result(status, self._read("stdout"), stderr, [line["model"] for line in stats], rescues)
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
