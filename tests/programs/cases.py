@@ -83,6 +83,7 @@ CASES = {
     "cancellation": program("cancellation", variants=PREEMPTED),
     "cancellation_at_once": program("cancellation_at_once", variants=PREEMPTED),
     "credentials": program("credentials"),
+    "descriptors": program("descriptors", variants=PREEMPTED),
     "endings": Case(tuple(("{bin}/endings", how) for how in ENDINGS)),
     "scheduling": program("scheduling", variants=PREEMPTED),
     "thread_names": program("thread_names"),
