@@ -9,6 +9,7 @@
 #include "arch/context.hpp"
 #include "base/annotate.hpp"
 #include "base/atomic.hpp"
+#include "base/clock.hpp"
 #include "core/slot_claim.hpp"
 
 namespace weft {
@@ -55,6 +56,12 @@ struct alignas(64) carrier {
 
   atomic<std::uint32_t> credentials{0};  ///< The last change of user or group ids that it has made (posix/credentials),
   std::uint32_t credentials_asked = 0;   ///< and the last that it was asked for.
+
+  // The carrier's notes on CPU time (core/cpu_time).
+  atomic<nanoseconds> cpu_seen{0};   ///< What the kernel last said that this kernel thread has used.
+  atomic<nanoseconds> cpu_ahead{0};  ///< What threads have been given since.
+  nanoseconds_at cpu_noted_at = 0;   ///< Until when switches are accounted.
+  nanoseconds_at cpu_tick = 0;       ///< The coarse clock when the kernel was last asked.
 
   // The monitor's notes on a carrier that runs without a slot (monitor::look_at_strays).
   std::uint64_t stray_voluntary = 0, stray_voluntary_for = 0;

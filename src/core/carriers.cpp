@@ -97,6 +97,8 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
   c->kernel_mask = mask_unknown;
   c->previous = nullptr;
   c->bound.store(false, memory_order::relaxed);  // relaxed: clone orders
+  c->cpu_seen.store(0, memory_order::relaxed);   // relaxed: clone orders
+  c->cpu_ahead.store(0, memory_order::relaxed);  // relaxed: clone orders
   const thread* maker = current();
   const carrier* from = maker != nullptr ? maker->on : current_carrier;
   if (from != nullptr)
@@ -211,6 +213,8 @@ int scheduler::start_again_in_child(thread& me) noexcept {
     c.holding = nullptr;
     c.previous = nullptr;
     c.bound.store(false, memory_order::relaxed);      // relaxed: as above
+    c.cpu_seen.store(0, memory_order::relaxed);       // relaxed: as above
+    c.cpu_ahead.store(0, memory_order::relaxed);      // relaxed: as above
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: as above
     c.tid.store(0, memory_order::relaxed);            // relaxed: as above
     c.asleep = c.idle_interrupted = false;

@@ -2,6 +2,7 @@
 // The switch itself and what is built from it: park, yield, retire, and what to do at the end of a section.
 #include "arch/thread_pointer.hpp"
 #include "base/assert.hpp"
+#include "core/cpu_time.hpp"
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
 #include "os/features.hpp"
@@ -39,6 +40,8 @@ std::uintptr_t pointer_of(const thread& t, const carrier& c) noexcept {
 
 void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_stack, std::uintptr_t from_pointer,
                        thread& next, bool for_ever) noexcept {
+  if (accounting_switches.load(memory_order::relaxed)) [[unlikely]]  // relaxed: late by a switch is early enough
+    account_switch(c);
   slot::bump(c.holding->switches);
   next.on = &c;
   c.current.store(&next, memory_order::release);  // [current-1] see monitor::inside
@@ -52,6 +55,11 @@ void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_s
 }
 
 void scheduler::enter_loop(carrier& c, thread& me, bool for_ever) noexcept {
+  if (accounting_switches.load(memory_order::relaxed)) {  // relaxed: as in resume
+    account_switch(c);
+  } else {
+    account_when_due(c);
+  }
   c.current.store(nullptr, memory_order::relaxed);  // relaxed: as in resume
   if (me.thread_pointer == 0) [[unlikely]] current_thread = nullptr;
   me.stack.leave_for(c.stack, for_ever);

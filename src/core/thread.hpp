@@ -83,6 +83,7 @@ struct thread {
   thread_kind kind = thread_kind::user;
   deadline_node* timer = nullptr;     ///< Of the last wait with a deadline; no longer its own once it has fired.
   slot* timer_slot = nullptr;         ///< The slot whose timer queue holds it.
+  atomic<nanoseconds> cpu_time{0};        ///< As far as it is accounted (core/cpu_time).
   atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait.
   deadline_node own_timer;            ///< For when there is no memory for another.
   [[no_unique_address]] stack_annotation stack;

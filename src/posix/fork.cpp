@@ -47,6 +47,7 @@ void in_child() noexcept {
   me.no_preempt.set(0);
   me.pending.store(0, memory_order::relaxed);  // relaxed: the child has one thread
   me.timer = nullptr;
+  me.cpu_time.store(0, memory_order::relaxed);  // relaxed: as above
   runtime.first = &me;
   runtime.now = stage::waiting;
 }

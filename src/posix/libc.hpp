@@ -108,6 +108,10 @@
   F(int, capset, (void*, void*))                                                                                      \
   F(int, setfsuid, (uid_t))                                                                                           \
   F(int, setfsgid, (gid_t))                                                                                           \
+  F(int, clock_gettime, (clockid_t, timespec*))                                                                       \
+  F(int, clock_getres, (clockid_t, timespec*))                                                                        \
+  F(int, pthread_getcpuclockid, (pthread_t, clockid_t*))                                                              \
+  F(int, getrusage, (__rusage_who_t, struct rusage*))                                                                 \
   F(int, __register_atfork, (void (*)(), void (*)(), void (*)(), void*))                                              \
   F(void*, dlopen, (const char*, int))                                                                                \
   F(int, dlclose, (void*))                                                                                            \

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "arch/thread_pointer.hpp"
+#include "core/cpu_time.hpp"
 #include "core/section.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
@@ -135,6 +136,7 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
   t.signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   t.signal_mask = signal_mask;
   t.handlers_run = 0;
+  t.cpu_time.store(0, memory_order::relaxed);  // relaxed: nobody knows the thread yet
   t.cancel_held = 0;
   t.kind = thread_kind::user;
   t.on = nullptr;
@@ -215,6 +217,7 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept {
   }
   *handle = handle_of(*t);  // before it runs: it may look at the variable
   const section in(me);
+  if (me.on != nullptr) account_when_due(*me.on);  // what the caller has computed so far is not the new thread's
   reset(*t, request, me, request.mask_given ? request.signal_mask : me.signal_mask);
   t->alive = true;
   threads.add(*t);

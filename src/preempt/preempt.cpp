@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/cpu_time.hpp"
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
 #include "os/signal_mask.hpp"
@@ -22,6 +23,7 @@ void preempt_current(int, siginfo_t*, void*) noexcept {
   {
     const section in(*me);
     scheduler& s = *me->on->home;
+    account_now(*me->on);
     if (s.yield(*me)) s.preemptions.fetch_add(1, memory_order::relaxed);  // relaxed: a statistic
   }
   errno = saved;

@@ -4,6 +4,7 @@
 #include "explore/scheduler_house.hpp"
 
 #include "arch/context.hpp"
+#include "core/cpu_time.hpp"
 #include "explore/explored_atomic.hpp"
 #include "os/features.hpp"
 #include "os/kernel_thread.hpp"
@@ -68,6 +69,10 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
 
 std::uint32_t scheduler::carriers_made() const noexcept { return open_house->plan_.carriers + open_house->spare_used; }
 carrier* scheduler::carrier_at(std::uint32_t index) noexcept { return open_house->carriers[index].get(); }
+
+constinit atomic<bool> accounting_switches{false};
+void account_switch(carrier&) noexcept {}
+void account_when_due(carrier&) noexcept {}
 
 void scheduler::recycle_carrier(carrier&) noexcept { explore::check(false, "no carrier of a small house is spare"); }
 void scheduler::end_bound(carrier&) noexcept { explore::check(false, "no thread of a small house is bound"); __builtin_unreachable(); }

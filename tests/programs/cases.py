@@ -79,6 +79,7 @@ CASES = {
     "rwlocks": program("rwlocks", variants=PREEMPTED),
     "futexes": program("futexes"),
     "pthread_exit": program("pthread_exit", variants=PREEMPTED),
+    "cpu_time": program("cpu_time", variants=PREEMPTED),
     "create_join": program("create_join"),
     "cancellation": program("cancellation", variants=PREEMPTED),
     "cancellation_at_once": program("cancellation_at_once", variants=PREEMPTED),

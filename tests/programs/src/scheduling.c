@@ -141,7 +141,7 @@ int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   CHECK_EQ(sem_init(&ready, 0, 0) | sem_init(&go, 0, 0), 0);
   CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
-  int first = 0;
+  size_t first = 0;
   while (!CPU_ISSET(first, &all)) ++first;
   CPU_ZERO(&one);
   CPU_SET(first, &one);
