@@ -32,6 +32,13 @@ int fail(int error) noexcept {
   return -1;
 }
 
+/// A signal ended the wait: does the call end, too? The kernel restarts a wait without a deadline if the handler asks for it, and ends
+/// one with a deadline in any case. For a foreign thread it has decided already.
+bool ends_call(const user_thread& me, std::uint32_t handlers, nanoseconds_at deadline) noexcept {
+  if (me.kind == thread_kind::foreign) return true;
+  return deadline == never ? interrupted_for_good(me, handlers) : me.handlers_run != handlers;
+}
+
 int wait(sem_t* semaphore, nanoseconds_at deadline) noexcept {
   semaphore_data& s = data_of(semaphore);
   user_thread& me = self();
@@ -44,7 +51,7 @@ int wait(sem_t* semaphore, nanoseconds_at deadline) noexcept {
       error = s.word.wait_slow(me, s.list, deadline);
     }
     if (error == 0) return 0;
-    if (error == ETIMEDOUT || interrupted_for_good(me, handlers)) return fail(error);
+    if (error == ETIMEDOUT || ends_call(me, handlers, deadline)) return fail(error);
   }
 }
 

@@ -84,6 +84,9 @@ class Runs:
                 if side == NATIVE:
                     self.native_seconds[test.name] = max(outcome.seconds, self.native_seconds.get(test.name, 0))
 
+    def save(self):
+        (FOLDER / "verdicts.json").write_text(json.dumps(self.verdicts, indent=1))
+
 
 def build_all(tests, tree):
     """The names of those that do not build."""
@@ -120,6 +123,7 @@ def main():
     for side in [NATIVE, *models]:
         progress(f"running {len(wanted)} tests: {side}")
         runs.run_all(wanted, side)
+        runs.save()
     pairs = judge.suspects(runs.verdicts, models)
     # With fewer at once: the load itself makes some of them differ.
     runs.jobs = max(1, options.jobs // 4)
@@ -132,7 +136,7 @@ def main():
     reasons = suite.read_rules(HERE / "reasons.tsv")
     found = judge.differences(runs.verdicts, pairs, lambda test: suite.text_for(test, reasons))
     lines = report.lines_of(tests, unbuilt, judge.settled(runs.verdicts, found), found, models, machine())
-    (FOLDER / "verdicts.json").write_text(json.dumps(runs.verdicts, indent=1))
+    runs.save()
     print("\n".join(lines))
     if not options.subset and models == list(MODELS):
         report.put_into(ROOT / "docs" / "conformance.md", lines)
