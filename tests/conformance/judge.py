@@ -12,6 +12,11 @@ from execute import is_crash_or_hang
 NATIVE = "native"
 
 
+def repeated(native, seen):
+    """Whether a run after the first said what no native run says."""
+    return any(verdict not in native for verdict in seen[1:])
+
+
 @dataclasses.dataclass(frozen=True)
 class Difference:
     test: str
@@ -22,7 +27,7 @@ class Difference:
 
     @property
     def confirmed(self):
-        return any(verdict not in self.native for verdict in self.seen[1:])
+        return repeated(self.native, self.seen)
 
     @property
     def alarming(self):
@@ -44,6 +49,10 @@ def counted(verdicts):
 def suspects(verdicts, models):
     """The pairs (test, model) whose first runs differ. `verdicts` is {side: {test: [verdict, ...]}}."""
     return [(test, model) for model in models for test, seen in verdicts[model].items() if seen[0] != verdicts[NATIVE][test][0]]
+
+
+def confirmed(verdicts, test, model):
+    return repeated(verdicts[NATIVE][test], verdicts[model][test])
 
 
 def differences(verdicts, pairs, reason_for):

@@ -126,12 +126,13 @@ def main():
         runs.save()
     pairs = judge.suspects(runs.verdicts, models)
     # With fewer at once: the load itself makes some of them differ.
-    runs.jobs = max(1, options.jobs // 4)
-    again = {NATIVE: {test for test, _ in pairs}} | {model: {test for test, where in pairs if where == model} for model in models}
-    for turn in range(options.repeat if pairs else 0):
-        progress(f"repeating the {len(pairs)} differences: {turn + 1} of {options.repeat}")
-        for side, names in again.items():
-            runs.run_all([test for test in wanted if test.name in names], side)
+    runs.jobs = max(1, options.jobs // 2)
+    for side in [NATIVE, *models]:
+        for turn in range(options.repeat):
+            again = {test for test, model in pairs if side == NATIVE or (side == model and not judge.confirmed(runs.verdicts, test, model))}
+            if again:
+                progress(f"repeating {len(again)} that differ: {side}, {turn + 1} of {options.repeat}")
+                runs.run_all([test for test in wanted if test.name in again], side)
 
     reasons = suite.read_rules(HERE / "reasons.tsv")
     found = judge.differences(runs.verdicts, pairs, lambda test: suite.text_for(test, reasons))
