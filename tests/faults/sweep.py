@@ -6,7 +6,7 @@ strace makes the call return the error without making it. A run may do its work 
 report an error of a call (3), or fail to be loaded at all (127, or 2 from the library). It may not be killed, get wrong
 results (4), hang, or leave processes behind.
 
-  sweep.py --library LIB --program PROG         each fault for ever, and at a few single calls
+  sweep.py --library LIB --program PROG         each fault for ever, one of each kind once
   sweep.py --library LIB --program PROG --full  at every single call
 """
 import argparse
@@ -45,6 +45,7 @@ FAULTS = (
     ("openat", ("EMFILE", "ENFILE", "ENOENT"), True),
     ("ppoll", ("EINTR", "ENOMEM"), False),
     ("prctl", ("EPERM", "EINVAL"), True),
+    ("pread64", ("EIO",), True),
     ("preadv2", ("ENOSYS", "EOPNOTSUPP"), True),
     ("prlimit64", ("EPERM",), True),
     ("pwritev2", ("ENOSYS", "EOPNOTSUPP"), True),
@@ -52,6 +53,8 @@ FAULTS = (
     ("rseq", ("ENOSYS",), True),
     ("rt_sigaction", ("EINVAL",), True),
     ("sched_getaffinity", ("EPERM", "EINVAL"), True),
+    ("sched_setattr", ("EPERM", "EINVAL", "ENOSYS"), True),
+    ("sched_yield", ("ENOSYS",), True),
     ("set_robust_list", ("ENOSYS",), True),
     ("sigaltstack", ("ENOMEM", "EPERM"), True),
     ("tgkill", ("EAGAIN",), True),
@@ -106,11 +109,11 @@ class Sweep:
     def cases(self, full):
         before, total = self.count_calls()
         for call, errors, may_last in FAULTS:
-            single = range(1, total[call] + 3) if full else sorted({before[call] + 1, before[call] + 2, total[call]} - {0})
             for error in errors:
                 if may_last:
                     yield call, error, f"{before[call] + 1}+"
-                for n in single if full else single[:2]:
+                single = range(1, total[call] + 3) if full else [before[call] + 1] if error == errors[0] else []
+                for n in single:
                     yield call, error, str(n)
 
     def judge(self, call, fault, limit_s=LIMIT_S):
