@@ -122,9 +122,11 @@ void scheduler::rouse(carrier& c, std::uint32_t why) noexcept {
     source->interrupt();
   } else {
     // The monitor has none of the source's descriptors. A signal that comes just before the carrier begins to wait has no
-    // effect, hence again and again.
-    while (c.in_wait.load(memory_order::seq_cst)) {  // [rouse-1]
+    // effect, hence again and again: until it is out, or begins another sleep (with the word at 0).
+    while (c.in_wait.load(memory_order::seq_cst) &&                // [rouse-1]
+           c.wake_word.load(memory_order::relaxed) == why) {       // relaxed: a later look does as well
       os::signal_kernel_thread(c.tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: it does not change
+      if (fault("rouse.signals_once")) break;
       os::sleep_for(20 * microsecond);
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include <time.h>
 
+#include "base/atomic.hpp"
 #include "base/clock.hpp"
 #include "os/syscall.hpp"
 
@@ -14,11 +15,15 @@ inline nanoseconds_at now() noexcept {
   return t.tv_sec * second + t.tv_nsec;
 }
 
+#ifdef WEFT_EXPLORE
+using explore::sleep_for;
+#else
 /// Blocks the kernel thread.
 inline void sleep_for(nanoseconds span) noexcept {
   const timespec t{.tv_sec = span / second, .tv_nsec = span % second};
   raw_syscall(SYS_nanosleep, arg(&t), 0);
 }
+#endif
 
 /// The time of the last tick, 1 to 10 ms ago at most. 5 ns.
 inline nanoseconds_at coarse_now() noexcept {

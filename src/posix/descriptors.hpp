@@ -16,11 +16,12 @@
 
 namespace weft::posix {
 
-/// The calling thread if it can park; null if the call is libc's: model 1:1, no engine yet, or a kernel thread not of ours.
+/// The calling thread if it can park; null if the call is libc's: model 1:1, no engine yet, a kernel thread not of ours, or a
+/// handler of a fault inside the engine.
 [[nodiscard]] inline user_thread* parkable() noexcept {
   if (native() || runtime.now != stage::running) return nullptr;
   user_thread& me = self();
-  return me.kind == thread_kind::user ? &me : nullptr;
+  return me.kind == thread_kind::user && !me.no_preempt.raised() ? &me : nullptr;
 }
 
 /// The kernel's result as libc would return it.

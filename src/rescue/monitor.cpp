@@ -58,7 +58,7 @@ void monitor::sleep_until(nanoseconds_at end, bool doze) noexcept {
   if (doze) {
     scheduler_.monitor_dozes.store(1, memory_order::relaxed);  // relaxed: the heavy fence orders
     os::heavy_fence();  // [doze-1] pushers look at monitor_dozes after their push; we look at the queues after this
-    bool waiting = !scheduler_.global().empty() || scheduler_.events_unwatched() ||
+    bool waiting = !scheduler_.global().empty() || (scheduler_.events_unwatched() && !fault("doze.over_events")) ||
                    scheduler_.tidy_wanted.load(memory_order::relaxed) != 0;  // relaxed: as above
     for (std::uint32_t i = 0; i < scheduler_.slot_count() && !waiting; ++i) waiting = scheduler_.slot_at(i).has_work();
     if (waiting && !fault("doze.no_second_look")) {
@@ -86,7 +86,7 @@ bool monitor::look(nanoseconds_at now) noexcept {
     scheduler_.fire_timers(now);
     acted_ = true;
   }
-  const bool unwatched = scheduler_.events_unwatched();
+  const bool unwatched = scheduler_.events_unwatched() && !fault("doze.over_events");
   if (unwatched) scheduler_.send_somebody_to_look();
   bool waiting = !scheduler_.global().empty();
   if (waiting && scheduler_.idle().slots() != 0) scheduler_.wake_one_more();

@@ -187,4 +187,7 @@ void spin_hint() noexcept;
 int futex_wait(atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t deadline = -1) noexcept;
 void futex_wake(atomic<std::uint32_t>& word, int count) noexcept;
 
+/// Sleeps on the virtual clock.
+void sleep_for(std::int64_t span) noexcept;
+
 }  // namespace weft::explore

@@ -191,6 +191,8 @@ int futex_wait(atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t
     return m == nullptr ? 0 : m->futex_wait(&word, expected, deadline);
 }
 
+void sleep_for(std::int64_t span) noexcept { sleep_until(now() + std::chrono::nanoseconds(span)); }
+
 void futex_wake(atomic<std::uint32_t>& word, int count) noexcept {
     if (machine* const m = in_thread()) m->futex_wake(&word, count);
 }

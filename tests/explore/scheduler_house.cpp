@@ -88,7 +88,9 @@ task_state state_of_task(std::int32_t) noexcept {
     return explore::below(2) == 0 ? task_state::running : task_state::blocked;
 }
 std::uint64_t voluntary_switches(std::int32_t) noexcept { return 1; }
-void signal_kernel_thread(std::int32_t, int) noexcept {}
+void signal_kernel_thread(std::int32_t, int) noexcept {
+    if (open_house->on_signal) open_house->on_signal();
+}
 void become_punctual() noexcept {}
 void write_to_process_stderr(const char*, unsigned long) noexcept {}
 /// The monitor has just blocked all signals of its kernel thread, which here is the whole test's.

@@ -72,6 +72,7 @@ public:
     std::vector<std::unique_ptr<carrier>> carriers;
     std::uint32_t spare_used = 0;
     std::uint32_t questions = 0;  ///< Of the monitor to the kernel.
+    std::function<void()> on_signal;  ///< The engine signalled some kernel thread.
 
 private:
     explicit scheduler_house(const house_plan& plan);
