@@ -32,6 +32,7 @@ struct alignas(64) carrier {
   slot* holding = nullptr;              ///< Meaningful while claim is held.
   slot_claim claim;
   after_switch after = after_switch::nothing;
+  atomic<bool> arrived{false};          ///< A signal came in the loop or in a section; its own handlers set it.
   thread* previous = nullptr;
   std::uint64_t kernel_mask = 0;        ///< What the kernel blocks for this carrier, or mask_unknown.
   arch::context context;                ///< The scheduler loop, while a thread runs.
@@ -44,7 +45,6 @@ struct alignas(64) carrier {
   bool asleep = false;                  ///< In the list of sleepers; guarded by the idle lock.
   atomic<bool> watches{false};          ///< It sleeps inside the event source. Set when it is listed as a sleeper.
   atomic<bool> in_wait{false};          ///< It is inside the event source, or on its way.
-  bool idle_interrupted = false;        ///< A signal came while it slept.
   carrier* prev_asleep = nullptr;
   carrier* next_asleep = nullptr;
   carrier* next_free = nullptr;

@@ -217,7 +217,8 @@ int scheduler::start_again_in_child(thread& me) noexcept {
     c.cpu_ahead.store(0, memory_order::relaxed);      // relaxed: as above
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: as above
     c.tid.store(0, memory_order::relaxed);            // relaxed: as above
-    c.asleep = c.idle_interrupted = false;
+    c.asleep = false;
+    c.arrived.store(false, memory_order::relaxed);    // relaxed: as above
     c.watches.store(false, memory_order::relaxed);    // relaxed: as above
     c.next_free = free_carriers_;
     free_carriers_ = &c;

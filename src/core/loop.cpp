@@ -100,7 +100,6 @@ thread* scheduler::steal(slot& mine) noexcept {
 
 /// Returns with a slot. The carrier stands in nobody's way: it has given its slot up.
 void scheduler::sleep(carrier& c) noexcept {
-  bool deaf = false;  // nobody could take the last signal now: leave it to those who run
   for (;;) {
     // [sleep-1] The futex call looks at this word again under the kernel's lock: a waker that took us off the list before
     // we slept has set it, and we do not sleep. What it handed over is read through the claim, not through this word.
@@ -108,8 +107,7 @@ void scheduler::sleep(carrier& c) noexcept {
     event_source* source = events();
     const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline(), source != nullptr && source->anybody());
     const bool watches = c.watches.load(memory_order::relaxed);  // relaxed: ours
-    adopt_idle_mask(c, deaf);
-    deaf = false;
+    adopt_idle_mask(c);
     const bool spare = look_at == never && !watches && c.index > options_.parallelism + 8;
     const nanoseconds_at bound = spare ? os::now() + spare_time : look_at;
     // [lookout-1] A deadline armed since put_sleeper looked is either seen here or its armer sees our lookout. And who
@@ -117,8 +115,10 @@ void scheduler::sleep(carrier& c) noexcept {
     const bool timely = look_at == never || earliest_deadline() >= look_at;
     const bool nothing = fault("idle.no_second_look") || fault("idle.sleeper_does_not_look") || global_.empty_ordered() ||
                          idle_.slots_ordered() == 0;
+    // A signal may have come before we cleared the word; one that comes from now on rouses us.
+    const bool quiet = !c.arrived.load(memory_order::relaxed);  // relaxed: same kernel thread
     ready_list ready;
-    if (timely && nothing) {
+    if (timely && nothing && quiet) {
       if (!watches) {
         os::futex_wait(c.wake_word, 0, bound == never ? -1 : bound);
       } else {
@@ -144,9 +144,10 @@ void scheduler::sleep(carrier& c) noexcept {
       if (s != nullptr) return;
     }
     // Awake by ourselves: for a signal, for the timers, or because nobody needed us for long.
-    if (c.idle_interrupted) {
-      c.idle_interrupted = false;
-      deaf = !hooks_.idle_signal();
+    if (c.arrived.load(memory_order::relaxed)) {     // relaxed: same kernel thread
+      c.arrived.store(false, memory_order::relaxed);  // relaxed: as above; before we look
+      compiler_barrier();
+      hooks_.arrived();
     }
     const nanoseconds_at now = os::now();
     const bool due = earliest_deadline() <= now;
@@ -191,9 +192,9 @@ void scheduler::send_somebody_to_look() noexcept {
   if (carrier* c = idle_.nudge_sleeper()) os::futex_wake(c->wake_word, 1);
 }
 
-void scheduler::adopt_idle_mask(carrier& c, bool deaf) noexcept {
+void scheduler::adopt_idle_mask(carrier& c) noexcept {
   if (hooks_.idle_mask == nullptr) return;
-  const std::uint64_t mask = deaf ? os::block_all : hooks_.idle_mask();
+  const std::uint64_t mask = hooks_.idle_mask();
   if (mask == c.kernel_mask) return;
   c.kernel_mask = mask;
   os::set_signal_mask(mask);

@@ -30,8 +30,8 @@ struct scheduler_options {
 /// What the faces plug in. Called on the scheduler's own stack or on the next thread's: may not block or allocate.
 struct scheduler_hooks {
   void (*retired)(thread&) = nullptr;          ///< Nobody stands on the thread's stack any more.
-  bool (*idle_signal)() = nullptr;             ///< A signal came to a sleeping carrier: interrupt a thread for it.
-  void (*directed)(thread&) = nullptr;         ///< pending_work::directed was set: deliver what was sent to this thread.
+  void (*arrived)() = nullptr;                 ///< A signal came to a sleeping carrier: find a thread for it.
+  void (*signals)(thread&) = nullptr;          ///< pending_work::signals was set: deliver. Outside sections.
   void (*settle)(thread&) = nullptr;           ///< pending_work::settle was set.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
   nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.
@@ -146,7 +146,8 @@ class scheduler {
   [[nodiscard]] event_source* events() const noexcept { return events_.load(memory_order::acquire); }  // [events-1]
   void poll_events() noexcept;
   void make_all_ready(ready_list& ready) noexcept;
-  void adopt_idle_mask(carrier& c, bool deaf) noexcept;
+  void adopt_idle_mask(carrier& c) noexcept;
+  void commit_park(thread& left) noexcept;
   void hand(carrier& c, slot& s) noexcept;
   void arm(thread& me, ticket t, nanoseconds_at deadline) noexcept;
   void disarm(thread& me, ticket t) noexcept;

@@ -81,7 +81,22 @@ void scheduler::switch_away(thread& me, after_switch what, thread* next) noexcep
 
 void scheduler::finish_switch(thread& me) noexcept {
   me.stack.entered();
-  after(*me.on);
+  carrier& c = *me.on;
+  after(c);
+  if (c.arrived.load(memory_order::relaxed)) [[unlikely]] {  // relaxed: same kernel thread
+    // It found somebody on the way out, or the loop: whoever runs now sees to it at the end of this section.
+    c.arrived.store(false, memory_order::relaxed);                 // relaxed: as above
+    me.pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [pending-1]
+  }
+}
+
+void scheduler::commit_park(thread& left) noexcept {
+  if (!left.wait.commit()) return make_ready(left);
+  // [parked-1] Who sends a signal sets the bit, then looks whether the thread waits; we commit, then look at the bit. Both
+  // are exchanges followed by a load, so one of the two sees the other: no thread parks with a signal to be delivered.
+  if ((left.pending.load(memory_order::seq_cst) & pending_work::signals) == 0) [[likely]] return;
+  ticket wait{};
+  if (left.wait.current_ticket(wait)) (void)wake(left, wait, wake_reason::interrupt);
 }
 
 void scheduler::after(carrier& c) noexcept {
@@ -92,7 +107,7 @@ void scheduler::after(carrier& c) noexcept {
     case after_switch::nothing:
       break;
     case after_switch::commit_park:
-      if (!left->wait.commit()) make_ready(*left);
+      commit_park(*left);
       break;
     case after_switch::requeue:
       push_local(*c.holding, *left);
@@ -214,15 +229,7 @@ void scheduler::regain_slot(thread& me) noexcept {
     // [pending-1] seq_cst costs nothing here and keeps the bits of a handler that interrupts this very exchange.
     const std::uint32_t bits = me.pending.exchange(0, memory_order::seq_cst);
     if (bits == 0) return;
-    if ((bits & pending_work::signals) != 0) {
-      // The handler left this carrier with every signal blocked. Unknown first: if we are preempted in between, the
-      // next thread sets its own mask, and we ours when we are resumed, wherever that is.
-      me.no_preempt.raise();
-      if (me.on != nullptr) me.on->kernel_mask = mask_unknown;
-      me.no_preempt.lower();
-      os::set_signal_mask(me.signal_mask);
-    }
-    if ((bits & pending_work::directed) != 0) the_scheduler.hooks().directed(me);
+    if ((bits & pending_work::signals) != 0) the_scheduler.hooks().signals(me);
     if ((bits & pending_work::settle) != 0) the_scheduler.hooks().settle(me);
     if ((bits & pending_work::preempt) != 0 && me.kind == thread_kind::user) {
       const section in(me);

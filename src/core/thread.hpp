@@ -65,9 +65,8 @@ class preempt_count {
 /// What a signal handler leaves for the end of the engine section that it interrupted.
 struct pending_work {
   static constexpr std::uint32_t preempt = 1;  ///< Somebody waits for this carrier: yield.
-  static constexpr std::uint32_t signals = 2;  ///< Signals are blocked on the carrier until the thread can take them.
-  static constexpr std::uint32_t directed = 4; ///< A signal was sent to this very thread (pthread_kill).
-  static constexpr std::uint32_t settle = 8;   ///< Somebody wished something of this thread that it must do itself.
+  static constexpr std::uint32_t signals = 2;  ///< A signal came: look whether it is for this thread (hooks.signals).
+  static constexpr std::uint32_t settle = 4;   ///< Somebody wished something of this thread that it must do itself.
 };
 
 struct thread {
@@ -78,7 +77,7 @@ struct thread {
   std::uint64_t signal_mask = 0;      ///< The kernel's format; the carrier adopts it when it resumes the thread.
   wait_word wait;
   preempt_count no_preempt;
-  atomic<std::uint32_t> pending{0};   ///< pending_work bits; written by handlers on the carrier the thread runs on.
+  atomic<std::uint32_t> pending{0};   ///< pending_work bits; written by handlers on the thread, and by who sends it signals.
   thread* next = nullptr;             ///< Link of the one queue that holds it.
   thread_kind kind = thread_kind::user;
   deadline_node* timer = nullptr;     ///< Of the last wait with a deadline; no longer its own once it has fired.

@@ -115,7 +115,7 @@ WEFT_EXPORT int pthread_cancel(pthread_t handle) {
   // If it is in some queue it looks when it runs next.
   t->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1]
   // It may compute, or sit in a blocking call of libc's, which the signal ends; or be parked, and its wait looks again.
-  if (carrier* c = t->on; c != nullptr && c->current.load(memory_order::acquire) == t)  // [directed-1]
+  if (carrier* c = t->on; c != nullptr && c->current.load(memory_order::acquire) == t)  // [current-1]
     os::signal_kernel_thread(c->tid.load(memory_order::relaxed), libc_cancel_signal);   // relaxed: does not change
   ticket wait{};
   if (t->wait.current_ticket(wait)) the_scheduler.wake(*t, wait, wake_reason::interrupt);

@@ -37,7 +37,6 @@ void in_child() noexcept {
   threads.only(me);
   ++sync::generation;
   once_after_fork();
-  signals_after_fork();
   system_after_fork();
   sync::reset_address_lot();
   io::begin_anew();
@@ -48,6 +47,7 @@ void in_child() noexcept {
   me.pending.store(0, memory_order::relaxed);  // relaxed: the child has one thread
   me.timer = nullptr;
   me.cpu_time.store(0, memory_order::relaxed);  // relaxed: as above
+  signals_after_fork(me);
   runtime.first = &me;
   runtime.now = stage::waiting;
 }

@@ -74,6 +74,16 @@
   F(int, pthread_sigmask, (int, const sigset_t*, sigset_t*))                                                          \
   F(int, sigprocmask, (int, const sigset_t*, sigset_t*))                                                              \
   F(int, sigaltstack, (const stack_t*, stack_t*))                                                                     \
+  F(int, sigpending, (sigset_t*))                                                                                     \
+  F(int, sigsuspend, (const sigset_t*))                                                                               \
+  F(int, sigtimedwait, (const sigset_t*, siginfo_t*, const timespec*))                                                \
+  F(int, pause, (void))                                                                                               \
+  F(int, pthread_sigqueue, (pthread_t, int, const union sigval))                                                      \
+  F(int, sigqueue, (pid_t, int, const union sigval))                                                                  \
+  F(int, signalfd, (int, const sigset_t*, int))                                                                       \
+  F(int, kill, (pid_t, int))                                                                                          \
+  F(int, tgkill, (pid_t, pid_t, int))                                                                                 \
+  F(int, raise, (int))                                                                                                \
   F(void, siglongjmp, (sigjmp_buf, int))                                                                              \
   F(void, __longjmp_chk, (sigjmp_buf, int))                                                                           \
   F(int, setuid, (uid_t))                                                                                             \
@@ -85,7 +95,6 @@
   F(int, setresuid, (uid_t, uid_t, uid_t))                                                                            \
   F(int, setresgid, (gid_t, gid_t, gid_t))                                                                            \
   F(int, setgroups, (size_t, const gid_t*))                                                                           \
-  F(int, tgkill, (pid_t, pid_t, int))                                                                                 \
   F(int, pthread_setaffinity_np, (pthread_t, size_t, const cpu_set_t*))                                               \
   F(int, pthread_getaffinity_np, (pthread_t, size_t, cpu_set_t*))                                                     \
   F(int, sched_setaffinity, (pid_t, size_t, const cpu_set_t*))                                                        \

@@ -8,9 +8,7 @@
 #include "base/text.hpp"
 #include "core/section.hpp"
 #include "mem/stack_pool.hpp"
-#include "os/kernel_thread.hpp"
 #include "os/memory.hpp"
-#include "os/signal_mask.hpp"
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 
@@ -54,16 +52,17 @@ void report(const user_thread& me, const void* address) noexcept {
 }  // namespace
 
 void overflow_handler(int signal, siginfo_t* info, void* context) noexcept {
+  if (info->si_code <= 0) return keep_for_later(signal, *info);
   auto* me = static_cast<user_thread*>(current());
-  const bool fault = info->si_code > 0;
-  if (me != nullptr && fault && overflowed(*me, info->si_addr, context)) report(*me, info->si_addr);
-  const handler_choice h = program_handler(signal);
+  if (me != nullptr && overflowed(*me, info->si_addr, context)) report(*me, info->si_addr);
+  if (me != nullptr) me->no_preempt.raise();
+  const handler_choice h = choose_handler(signal);
+  if (me != nullptr) me->no_preempt.lower();
   if (h.function == nullptr) {
-    // As without us: the same instruction faults again, or the same signal arrives again, with the default action.
+    // As without us: the same instruction faults again, with the default action.
     struct sigaction usual = {};
     usual.sa_handler = SIG_DFL;
     libc.sigaction(signal, &usual, nullptr);
-    if (!fault) os::signal_kernel_thread(os::kernel_thread_id(), signal);
     return;
   }
   if (me == nullptr) return h.function(signal, info, context);

@@ -18,6 +18,7 @@ class registry {
     if (first_ != nullptr) first_->prev_alive = &t;
     first_ = &t;
     t.number = ++created_;
+    t.listed = true;
     if (++alive_ > most_alive_) most_alive_ = alive_;
   }
   /// Returns how many are left.
@@ -25,12 +26,17 @@ class registry {
     locked hold(lock_);
     (t.prev_alive != nullptr ? t.prev_alive->next_alive : first_) = t.next_alive;
     if (t.next_alive != nullptr) t.next_alive->prev_alive = t.prev_alive;
+    t.listed = false;
     return --alive_;
   }
   /// Calls visit(thread) until it returns true.
   template <class Visit>
   void find(Visit visit) noexcept {
     locked hold(lock_);
+    find_locked(visit);
+  }
+  template <class Visit>
+  void find_locked(Visit visit) noexcept {
     for (user_thread* t = first_; t != nullptr; t = t->next_alive)
       if (visit(*t)) return;
   }
@@ -43,6 +49,7 @@ class registry {
     lock_.reset();
     first_ = &t;
     t.next_alive = t.prev_alive = nullptr;
+    t.listed = true;
     alive_ = 1;
   }
   spinlock& lock() noexcept { return lock_; }

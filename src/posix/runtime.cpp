@@ -202,8 +202,8 @@ int start_engine_slow() noexcept {
         me,
         {.parallelism = o.parallelism, .most_carriers = most_carriers(o.parallelism), .slice = o.slice_ms * millisecond},
         {.retired = thread_retired,
-         .idle_signal = interrupt_somebody,
-         .directed = deliver_directed,
+         .arrived = signal_arrived_idle,
+         .signals = look_at_signals,
          .settle = settle_thread,
          .idle_mask = mask_while_idle,
          .tidy = tidy_thread_memory});

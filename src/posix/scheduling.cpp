@@ -134,7 +134,7 @@ int change_others(user_thread& me, user_thread& t, const scheduling& wanted) noe
   t.own.merge(wanted);
   t.pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] seen at the end of its next section
   // If it computes it has none: the engine's signal gives it one.
-  if (carrier* c = t.on; c != nullptr && c->current.load(memory_order::acquire) == &t)  // [directed-1]
+  if (carrier* c = t.on; c != nullptr && c->current.load(memory_order::acquire) == &t)  // [current-1]
     os::signal_kernel_thread(c->tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: does not change
   return 0;
 }

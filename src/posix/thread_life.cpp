@@ -19,6 +19,7 @@
 #include "posix/keys.hpp"
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
+#include "posix/signals.hpp"
 #include "sync/wait.hpp"
 
 namespace weft::posix {
@@ -138,6 +139,10 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
   t.handlers_run = 0;
   t.cpu_time.store(0, memory_order::relaxed);  // relaxed: nobody knows the thread yet
   t.cancel_held = 0;
+  t.inbox.clear();
+  t.waits_for.store(0, memory_order::relaxed);  // relaxed: published by make_ready
+  t.signal_frame = nullptr;
+  t.has_mask_after = false;
   t.kind = thread_kind::user;
   t.on = nullptr;
   t.no_preempt.set(1);
@@ -215,6 +220,7 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept {
     give_memory_back(me, *t);
     return EAGAIN;
   }
+  if (request.mask_given) cover_signals(request.signal_mask);
   *handle = handle_of(*t);  // before it runs: it may look at the variable
   const section in(me);
   if (me.on != nullptr) account_when_due(*me.on);  // what the caller has computed so far is not the new thread's
@@ -253,7 +259,9 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
       locked hold(me.own_lock);
       me.leaving = true;  // from now on nobody may address its kernel thread
     }
-    if (threads.remove(me) != 0) {
+    const bool others = threads.remove(me) != 0;
+    leave_signals(me);
+    if (others) {
       thread* successor = nullptr;
       {
         locked hold(me.life_lock);

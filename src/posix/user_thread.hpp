@@ -18,6 +18,7 @@
 #include "core/thread.hpp"
 #include "mem/stack_pool.hpp"
 #include "posix/scheduling.hpp"
+#include "posix/signal_inbox.hpp"
 #include "sync/waiter.hpp"
 
 namespace weft::posix {
@@ -53,9 +54,15 @@ struct user_thread : thread {
   std::size_t wider_guard = 0;    ///< What its guard has beyond the stack's own guard page.
   stack_t signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   once_in_progress* once = nullptr;
-  bool handler_restarts = true;   ///< Did the last signal handler have SA_RESTART?
-  atomic<std::uint64_t> directed{0};  ///< Signals that pthread_kill sent to it while it did not run.
-  std::uint32_t handlers_run = 0; ///< How many handlers have run on it; tells a wait whether to return EINTR.
+
+  signal_inbox inbox;                  ///< Signals for this thread that have not been delivered.
+  atomic<std::uint64_t> waits_for{0};  ///< What it takes by sigwait just now, although it blocks it.
+  void* signal_frame = nullptr;        ///< The kernel's frame in which handlers may run, while it stands in one outside sections.
+  std::uint64_t mask_after = 0;        ///< Inside sigsuspend: the mask when the handler has run ...
+  bool has_mask_after = false;         ///< ... if this is set.
+  bool listed = false;                 ///< In the registry, under its lock.
+  bool handler_restarts = true;        ///< Had all the handlers that ran last SA_RESTART?
+  std::uint32_t handlers_run = 0;      ///< How many handlers have run on it; tells a wait whether to return EINTR.
   std::uint32_t cancel_held = 0;  ///< Asynchronous cancellation has to wait (posix/cancel).
   spinlock own_lock;              ///< Guards `own` and `leaving`, and whether the thread is bound.
   scheduling own;                 ///< What it has for itself of the kernel's scheduling.

@@ -21,8 +21,10 @@ wake_reason park_foreign(thread& me, ticket t, nanoseconds_at deadline) noexcept
     // [foreign-1] We clear the word before we look at the claim again; make_ready sets it after the claim (release): so
     // either we see the claim, or the word is set again and the next sleep ends at once. acquire: the claimer's writes.
     me.foreign_wake.exchange(0, memory_order::acq_rel);
-    if (result == -ETIMEDOUT || result == -EINTR) {
-      const wake_reason why = result == -EINTR ? wake_reason::interrupt : wake_reason::deadline;
+    // A handler that came before the sleep has set the word and left its mark.
+    const bool signal = result == -EINTR || me.pending.load(memory_order::relaxed) != 0;  // relaxed: same kernel thread
+    if (result == -ETIMEDOUT || signal) {
+      const wake_reason why = signal ? wake_reason::interrupt : wake_reason::deadline;
       (void)me.wait.claim(t, why);  // lost: somebody was earlier, and reason() tells who
       return me.wait.reason();
     }
