@@ -27,6 +27,8 @@ struct alignas(64) slot {
   atomic<std::uint64_t> slices{0};  ///< Like switches, but a thread taken from `newest` continues the slice.
   atomic<std::uint32_t> rotate{0};  ///< The monitor asks: the queues before `newest` next time.
 
+  bool global_turn = false;         ///< The holder's: whose turn it was at the last rotation.
+
   atomic<carrier*> holder{nullptr};
 
   alignas(64) spinlock timer_lock;

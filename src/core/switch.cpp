@@ -140,8 +140,10 @@ thread* scheduler::pick_rotated(slot& s) noexcept {
   s.rotate.store(0, memory_order::relaxed);                               // relaxed: a request
   thread* newest = s.swap_newest(nullptr);
   slot::bump(s.slices);
-  thread* t = global_.pop();
-  if (t == nullptr) t = s.queue.pop();
+  // In turn: sleepers that come back to the global queue all the time must not keep the slot's own queue waiting for ever.
+  s.global_turn = !s.global_turn;
+  thread* t = s.global_turn ? global_.pop() : s.queue.pop();
+  if (t == nullptr) t = s.global_turn ? s.queue.pop() : global_.pop();
   if (t == nullptr) return newest;
   if (newest != nullptr) push_local(s, *newest);
   return t;
