@@ -101,6 +101,7 @@ CASES = {
     "signals_sigwait": program("signals", "sigwait"),
     "signals_masks": program("signals", "masks"),
     "signals_one_thread": program("signals", "one-thread"),
+    "signals_exact": program("signals_exact", variants=PREEMPTED),
     "signals_storm": Case((("{bin}/signals_storm", "64", "40000"), ("{bin}/signals_storm", "1000", "40000"))),
     "signals_terminated": program("signals", "terminated"),
     "sleeping": program("sleeping"),
