@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/section.hpp"
+#include "os/mapping.hpp"
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
@@ -36,7 +37,7 @@ using namespace weft::posix;
 WEFT_EXPORT int pthread_barrier_init(pthread_barrier_t* b, const pthread_barrierattr_t* attributes, unsigned count) {
   int shared = PTHREAD_PROCESS_PRIVATE;
   if (attributes != nullptr) ::pthread_barrierattr_getpshared(attributes, &shared);
-  if (native() || shared == PTHREAD_PROCESS_SHARED) return libc.pthread_barrier_init(b, attributes, count);
+  if (native() || (shared == PTHREAD_PROCESS_SHARED && !os::is_private_memory(b))) return libc.pthread_barrier_init(b, attributes, count);
   if (count == 0 || count > INT_MAX) return EINVAL;
   *b = {};
   new (&data_of(b)) sync::barrier(count);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// pthread_cond_*. Process-shared ones go to libc, and so do waits with a mutex of libc's.
+// pthread_cond_*. Process-shared ones are libc's; a thread gives its slot away before it waits there. Ours work with any
+// mutex.
 //
 // libc's static initialiser is all zeros, as is a fresh sync::condition. The clock stands behind it; pthread_cond_init
 // puts it there.
@@ -8,6 +9,9 @@
 #include <new>
 
 #include "core/section.hpp"
+#include "os/mapping.hpp"
+#include "posix/binding.hpp"
+#include "posix/blocking.hpp"
 #include "posix/cancel.hpp"
 #include "posix/exported.hpp"
 #include "posix/mutex.hpp"
@@ -33,8 +37,7 @@ bool of_libc(const pthread_cond_t* c) noexcept {
 }
 
 int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noexcept {
-  mutex_data& m = weft::posix::data_of(mutex);
-  if (!may_wait_with(m)) return EPERM;
+  if (!may_wait_with(mutex)) return EPERM;
   user_thread& me = self();
   cancellation_point(me);
   const no_asynchronous_cancel stretch(me);  // cleanup handlers find the mutex locked
@@ -42,12 +45,23 @@ int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noe
   unsigned count = 0;
   {
     const section in(me);
-    why = data_of(c).condition.wait(me, deadline, [&]() noexcept { count = release_for_wait(m); });
+    why = data_of(c).condition.wait(me, deadline, [&]() noexcept { count = release_for_wait(mutex); });
   }
-  reacquire_after_wait(m, count);
+  const int error = reacquire_after_wait(mutex, count);
   if (why == wake_reason::interrupt) cancellation_point(me);
+  if (error != 0) return error;  // its owner died, while it was ours to wait for
   // A signal's handler has run; POSIX lets us return as if woken for no reason.
   return why == wake_reason::deadline ? ETIMEDOUT : 0;
+}
+
+/// Both must be libc's: its function unlocks the mutex itself.
+template <class Wait>
+int wait_in_libc(const pthread_mutex_t* mutex, Wait call) {
+  if (native() || runtime.now != stage::running) return call();
+  if (!mutex_of_libc(mutex)) return EINVAL;
+  if (!mutex_needs_kernel_thread(mutex)) return while_blocking(call);
+  const as_kernel_thread stretch(self());
+  return call();
 }
 
 }  // namespace
@@ -65,7 +79,7 @@ WEFT_EXPORT int pthread_cond_init(pthread_cond_t* c, const pthread_condattr_t* a
     ::pthread_condattr_getpshared(attributes, &shared);
     ::pthread_condattr_getclock(attributes, &clock);
   }
-  if (runtime.now == stage::native || shared == PTHREAD_PROCESS_SHARED) return libc.pthread_cond_init(c, attributes);
+  if (runtime.now == stage::native || (shared == PTHREAD_PROCESS_SHARED && !os::is_private_memory(c))) return libc.pthread_cond_init(c, attributes);
   *c = PTHREAD_COND_INITIALIZER;
   new (&data_of(c)) condition_data{{}, clock};
   return 0;
@@ -87,14 +101,14 @@ WEFT_EXPORT int pthread_cond_destroy(pthread_cond_t* c) {
 
 WEFT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* mutex) {
   touch();
-  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_wait(c, mutex);
+  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_wait(c, mutex); });
   return wait(c, mutex, never);
 }
 
 WEFT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* mutex, clockid_t clock,
                                        const timespec* when) {
   touch();
-  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_clockwait(c, mutex, clock, when);
+  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_clockwait(c, mutex, clock, when); });
   nanoseconds_at deadline = never;
   if (!to_deadline(clock, when, deadline)) return EINVAL;
   return wait(c, mutex, deadline);
@@ -102,7 +116,7 @@ WEFT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* mutex
 
 WEFT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* mutex, const timespec* when) {
   touch();
-  if (of_libc(c) || mutex_of_libc(mutex)) return libc.pthread_cond_timedwait(c, mutex, when);
+  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_timedwait(c, mutex, when); });
   return pthread_cond_clockwait(c, mutex, data_of(c).clock, when);
 }
 

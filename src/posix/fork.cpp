@@ -17,6 +17,7 @@
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
+#include "posix/thread_life.hpp"
 #include "sync/address_lot.hpp"
 #include "sync/futex_table.hpp"
 #include "sync/generation.hpp"
@@ -36,6 +37,7 @@ void in_child() noexcept {
   if (&me != &runtime.main) mem::leave_list_of_libc(me.thread_pointer);
   threads.only(me);
   ++sync::generation;
+  begin_ids();
   once_after_fork();
   system_after_fork();
   sync::reset_address_lot();

@@ -40,6 +40,7 @@
   F(int, pthread_mutex_timedlock, (pthread_mutex_t*, const timespec*))                                                \
   F(int, pthread_mutex_clocklock, (pthread_mutex_t*, clockid_t, const timespec*))                                     \
   F(int, pthread_mutex_unlock, (pthread_mutex_t*))                                                                    \
+  F(int, pthread_rwlock_init, (pthread_rwlock_t*, const pthread_rwlockattr_t*))                                       \
   F(int, pthread_rwlock_destroy, (pthread_rwlock_t*))                                                                 \
   F(int, pthread_rwlock_rdlock, (pthread_rwlock_t*))                                                                  \
   F(int, pthread_rwlock_wrlock, (pthread_rwlock_t*))                                                                  \

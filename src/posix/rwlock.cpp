@@ -12,6 +12,7 @@
 #include "arch/thread_pointer.hpp"
 #include "core/section.hpp"
 #include "mem/thread_block.hpp"
+#include "os/mapping.hpp"
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
@@ -97,7 +98,13 @@ int unlock(rwlock_data& l) noexcept {
 using namespace weft;
 using namespace weft::posix;
 
-// pthread_rwlock_init is libc's own: it clears the lock and fills in kind and sharing.
+// libc's init clears the lock and fills in kind and sharing. A lock that no other process sees is as good as a private one.
+WEFT_EXPORT int pthread_rwlock_init(pthread_rwlock_t* lock, const pthread_rwlockattr_t* attributes) {
+  touch();
+  const int error = libc.pthread_rwlock_init(lock, attributes);
+  if (error == 0 && of_libc(lock) && !native() && os::is_private_memory(lock)) data_of(lock).shared = 0;
+  return error;
+}
 
 WEFT_EXPORT int pthread_rwlock_destroy(pthread_rwlock_t* lock) {
   touch();

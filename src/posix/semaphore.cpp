@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// Unnamed semaphores within the process. Named and process-shared ones go to libc, which marks them where we look.
+// Unnamed semaphores within the process. Named and process-shared ones are libc's, which marks them where we look; a thread
+// tries first and gives its slot away before it waits there.
 #include <errno.h>
 #include <semaphore.h>
 
 #include <new>
 
 #include "core/section.hpp"
+#include "os/mapping.hpp"
+#include "posix/blocking.hpp"
 #include "posix/cancel.hpp"
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
@@ -55,11 +58,22 @@ int wait(sem_t* semaphore, nanoseconds_at deadline) noexcept {
   }
 }
 
-int timed_wait(sem_t* s, clockid_t clock, const timespec* when) noexcept {
-  if (data_of(s).word.try_wait()) return 0;
+/// libc looks at the time and for a cancellation first, even if there is a token.
+int timed_wait(sem_t* s, clockid_t clock, const timespec* when) {
   nanoseconds_at deadline = never;
   if (!to_deadline(clock, when, deadline)) return fail(EINVAL);
-  return wait(s, deadline);
+  cancellation_point(self());
+  return data_of(s).word.try_wait() ? 0 : wait(s, deadline);
+}
+
+template <class Wait>
+int wait_in_libc(sem_t* s, Wait call) {
+  if (native() || runtime.now != stage::running) return call();
+  cancellation_point(self());
+  const int saved = errno;
+  if (libc.sem_trywait(s) == 0) return 0;
+  errno = saved;
+  return while_blocking(call);
 }
 
 }  // namespace
@@ -70,7 +84,7 @@ using namespace weft;
 using namespace weft::posix;
 
 WEFT_EXPORT int sem_init(sem_t* semaphore, int shared, unsigned value) {
-  if (native() || shared != 0) return libc.sem_init(semaphore, shared, value);
+  if (native() || (shared != 0 && !os::is_private_memory(semaphore))) return libc.sem_init(semaphore, shared, value);
   if (value > sync::semaphore_word::most) return fail(EINVAL);
   *semaphore = {};
   new (&data_of(semaphore)) semaphore_data{};
@@ -84,7 +98,8 @@ WEFT_EXPORT int sem_destroy(sem_t* semaphore) {
 }
 
 WEFT_EXPORT int sem_wait(sem_t* semaphore) {
-  if (of_libc(semaphore)) return libc.sem_wait(semaphore);
+  if (of_libc(semaphore)) return wait_in_libc(semaphore, [=] { return libc.sem_wait(semaphore); });
+  cancellation_point(self());
   return data_of(semaphore).word.try_wait() ? 0 : wait(semaphore, never);
 }
 
@@ -94,12 +109,12 @@ WEFT_EXPORT int sem_trywait(sem_t* semaphore) {
 }
 
 WEFT_EXPORT int sem_timedwait(sem_t* semaphore, const timespec* when) {
-  if (of_libc(semaphore)) return libc.sem_timedwait(semaphore, when);
+  if (of_libc(semaphore)) return while_blocking([=] { return libc.sem_timedwait(semaphore, when); });
   return timed_wait(semaphore, CLOCK_REALTIME, when);
 }
 
 WEFT_EXPORT int sem_clockwait(sem_t* semaphore, clockid_t clock, const timespec* when) {
-  if (of_libc(semaphore)) return libc.sem_clockwait(semaphore, clock, when);
+  if (of_libc(semaphore)) return while_blocking([=] { return libc.sem_clockwait(semaphore, clock, when); });
   return timed_wait(semaphore, clock, when);
 }
 

@@ -13,11 +13,13 @@
 #include "core/section.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
+#include "os/syscall.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/binding.hpp"
 #include "posix/keys.hpp"
 #include "posix/registry.hpp"
+#include "posix/robust.hpp"
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 #include "sync/wait.hpp"
@@ -34,6 +36,7 @@ constexpr int last_id = 1 << 28;   // below the bits that futex words and CPU cl
 /// While stacks lie free in a crowd: what was unused for so long gives its pages back.
 constexpr nanoseconds trim_interval = 200 * millisecond;
 
+constexpr int ids_per_process = 8064;  // before those of the process with the next number begin
 constinit atomic<int> next_id{first_id};
 /// No wait of a thread whose memory was released had a greater epoch.
 constinit atomic<std::uint64_t> greatest_epoch{0};
@@ -147,6 +150,7 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
   t.on = nullptr;
   t.no_preempt.set(1);
   t.leaving = t.robust_list_known = false;
+  t.robust_held = nullptr;
   if (r.own != nullptr) {
     t.own = *r.own;
   } else {
@@ -168,6 +172,11 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
 
 }  // namespace
 
+void begin_ids() noexcept {
+  const auto process = static_cast<std::uint64_t>(os::raw_syscall(SYS_getpid));
+  next_id.store(first_id + static_cast<int>(process * ids_per_process % (last_id - first_id)), memory_order::relaxed);  // relaxed: only uniqueness matters
+}
+
 void refresh_default_attributes() noexcept {
   pthread_attr_t attributes;
   if (::pthread_getattr_default_np(&attributes) != 0) return;
@@ -176,6 +185,7 @@ void refresh_default_attributes() noexcept {
 }
 
 void prepare_thread_memory() noexcept {
+  begin_ids();
   refresh_default_attributes();
   if (runtime.chosen.stack_bytes != 0) default_stack = runtime.chosen.stack_bytes;
   alignas(4096) static char probe[1];
@@ -254,6 +264,7 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
   }
   {
     const section in(me);
+    leave_robust_mutexes(me);
     if (is_bound(me)) {
       give_up_robust_mutexes(me);
       locked hold(me.own_lock);

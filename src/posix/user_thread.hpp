@@ -66,6 +66,7 @@ struct user_thread : thread {
   std::uint32_t cancel_held = 0;  ///< Asynchronous cancellation has to wait (posix/cancel).
   spinlock own_lock;              ///< Guards `own` and `leaving`, and whether the thread is bound.
   scheduling own;                 ///< What it has for itself of the kernel's scheduling.
+  void* robust_held = nullptr;    ///< The robust mutexes that it holds (posix/robust).
   bool leaving = false;           ///< Its kernel thread, if it has one, is about to end.
   bool vforked = false;           ///< A child of vfork runs in its place (posix/fork).
   bool robust_list_known = false; ///< The kernel knows its list of robust mutexes (posix/binding).

@@ -78,6 +78,8 @@ CASES = {
     "handed_off": program("handed_off", variants=PREEMPTED, most_rescues=20),
     "rwlocks": program("rwlocks", variants=PREEMPTED),
     "futexes": program("futexes"),
+    "robust_mutexes": program("robust_mutexes"),
+    "shared_locks": program("shared_locks"),
     "pthread_exit": program("pthread_exit", variants=PREEMPTED),
     "cpu_time": program("cpu_time", variants=PREEMPTED),
     "create_join": program("create_join"),
