@@ -92,9 +92,9 @@ void scheduler::finish_switch(thread& me) noexcept {
 
 void scheduler::commit_park(thread& left) noexcept {
   if (!left.wait.commit()) return make_ready(left);
-  // [parked-1] Who sends a signal sets the bit, then looks whether the thread waits; we commit, then look at the bit. Both
-  // are exchanges followed by a load, so one of the two sees the other: no thread parks with a signal to be delivered.
-  if ((left.pending.load(memory_order::seq_cst) & pending_work::signals) == 0) [[likely]] return;
+  // [parked-1] Who sends a signal, or cancels, sets the bit, then looks whether the thread waits; we commit, then look at the
+  // bit. Both are exchanges followed by a load, so one of the two sees the other: no thread parks with something to be done.
+  if ((left.pending.load(memory_order::seq_cst) & (pending_work::signals | pending_work::settle)) == 0) [[likely]] return;
   ticket wait{};
   if (left.wait.current_ticket(wait)) (void)wake(left, wait, wake_reason::interrupt);
 }
