@@ -44,6 +44,7 @@ void cancel_handler(int signal, siginfo_t* info, void* context) {
   auto& me = static_cast<user_thread&>(*t);
   if (me.no_preempt.raised()) {
     me.pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] as in preempt_current
+    if (me.kind == thread_kind::foreign) me.foreign_wake.store(1, memory_order::relaxed);  // relaxed: keeps us from a sleep
     return;
   }
   act_on_request(me);
@@ -113,7 +114,7 @@ WEFT_EXPORT int pthread_cancel(pthread_t handle) {
   }
   const section in(me);
   // If it is in some queue it looks when it runs next.
-  t->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1]
+  t->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] [parked-1]
   // It may compute, or sit in a blocking call of libc's, which the signal ends; or be parked, and its wait looks again.
   if (carrier* c = t->on; c != nullptr && c->current.load(memory_order::acquire) == t)  // [current-1]
     os::signal_kernel_thread(c->tid.load(memory_order::relaxed), libc_cancel_signal);   // relaxed: does not change

@@ -57,7 +57,10 @@ static void* burn_before_anybody_asks(void* spun) {
     burn_once();
     CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &t), 0);
   } while (t.tv_sec * 1000000000LL + t.tv_nsec - begin < 150 * ms);
-  *(ns*)spun = mine();
+  // Who asks first: nobody has told the time of this thread before. Most of what the process has used is its doing.
+  const ns told = mine(), all = process();
+  CHECK(told >= all / 2 && told <= all);
+  *(ns*)spun = told;
   sem_post(&started);
   while (sem_wait(&may_end) != 0) CHECK_EQ(errno, EINTR);
   return NULL;
@@ -98,7 +101,6 @@ int main(void) {
   // Nobody has asked before the first one does.
   CHECK_EQ(pthread_create(&thread[0], NULL, burn_before_anybody_asks, &told[0]), 0);
   CHECK_EQ(sem_wait(&started), 0);
-  CHECK(told[0] >= 20 * ms && told[0] <= 170 * ms);
   CHECK_EQ(pthread_getcpuclockid(thread[0], &clock), 0);
   other = read_clock(clock);
   CHECK(other >= told[0] && other <= told[0] + 50 * ms);

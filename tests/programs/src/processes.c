@@ -121,7 +121,7 @@ static void note(void* unused) {
 }
 static void* in_system(void* unused) {
   pthread_cleanup_push(note, NULL);
-  system("sleep 1000");
+  system("exec sleep 1000");
   pthread_cleanup_pop(0);
   return unused;
 }
