@@ -14,6 +14,7 @@ import json
 import pathlib
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ONE_CPU = ("taskset", "-c", "0")
 ONE_CARRIER = ("--parallelism=1",)
 TWO_CARRIERS = ("--parallelism=2",)
+RESULT = re.compile(r"(\w+) ([-+.e\d]+) (\S+)")
 MARKERS = ("<!-- benchmarks:begin -->", "<!-- benchmarks:end -->")
 
 
@@ -33,6 +35,18 @@ class Program:
     native_prefix: tuple[str, ...] = ()
     native_arguments: tuple[str, ...] = ()
     weft_arguments: tuple[str, ...] = ()
+    binary: str = ""  # if it is not the name
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server on one CPU; request_load, on another one, starts it and prints the figures."""
+
+    name: str
+    protocol: str
+    connections: int
+    port: int
+    argv: tuple[str, ...]  # {build} and {port} are filled in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +58,10 @@ class Figure:
     title: str
     goal: str = ""
     met: Callable[[float, float], bool] | None = None  # of native and Weft
+
+    @property
+    def place(self):
+        return f"{self.program}/{self.key}"
 
 
 PROGRAMS = (
@@ -57,7 +75,18 @@ PROGRAMS = (
     Program("blocked"),
     Program("idle"),
     Program("queue"),
+    Program("queue_of_10000", native_arguments=("10000", "20"), weft_arguments=("10000", "20"), binary="queue"),
+    Program("messaging_pipe", native_arguments=("pipe",), weft_arguments=("pipe",), binary="messaging"),
+    Program("messaging_socket", native_arguments=("socket",), weft_arguments=("socket",), binary="messaging"),
+    Program("event"),
+    Program("sleepers", native_arguments=("10000",), weft_arguments=("10000",)),
+    Server("echo_100", "echo", 100, 7701, ("{build}/bench/echo_server", "{port}")),
+    Server("echo_10000", "echo", 10_000, 7702, ("{build}/bench/echo_server", "{port}")),
+    Server("memcached", "memcached", 100, 7703, ("memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", "{port}")),
+    Server("redis", "redis", 100, 7704, ("redis-server", "--port", "{port}", "--save", "", "--appendonly", "no")),
 )
+
+NO_SLOWER = ("0.95 of native at least", lambda n, w: 0.95 * w <= n)
 
 FIGURES = (
     Figure("yield", "switch", "switch by `sched_yield`, one carrier", "≤ 40 ns, 40 times faster", lambda n, w: w <= 40 and n >= 40 * w),
@@ -75,15 +104,47 @@ FIGURES = (
     Figure("sleeper", "sleeper_p99", "sleep of 1 ms beside four loops on two carriers: late, p99", "≤ 5 ms", lambda n, w: w <= 5),
     Figure("blocked", "blocked_median", "all carriers blocked by unreplaced calls: a ready thread runs after, median"),
     Figure("blocked", "blocked_most", "all carriers blocked by unreplaced calls: a ready thread runs after, worst of 1,000", "≤ 10 ms", lambda n, w: w <= 10),
+    Figure("queue_of_10000", "queue", "10,000 producers and 10,000 consumers on one queue, two carriers, an item"),
+    Figure("messaging_pipe", "message", "400 threads, messages through pipes, each", *NO_SLOWER),
+    Figure("messaging_socket", "message", "400 threads, messages through sockets, each", *NO_SLOWER),
+    Figure("event", "event_median", "data in a pipe beside four loops on two carriers: late, median"),
+    Figure("event", "event_p99", "data in a pipe beside four loops on two carriers: late, p99", "≤ 5 ms", lambda n, w: w <= 5),
+    Figure("sleepers", "sleepers_p99", "10,000 sleepers: late, p99", "1 ms more at most", lambda n, w: w <= n + 1),
+    Figure("sleepers", "sleepers_cpu", "10,000 sleepers: CPU for a sleep"),
+    *(
+        figure
+        for server, title in (
+            ("echo_100", "echo server, a thread for each of 100 connections"),
+            ("echo_10000", "echo server, a thread for each of 10,000 connections"),
+            ("memcached", "memcached, 100 connections"),
+            ("redis", "redis-server, 100 connections"),
+        )
+        for figure in (
+            Figure(server, "cpu", f"{title}: CPU for a request", *NO_SLOWER),
+            Figure(server, "rate", f"{title}: requests"),
+            Figure(server, "p99", f"{title}: latency, p99"),
+            Figure(server, "resident", f"{title}: memory resident for each"),
+        )
+    ),
     Figure("idle", "idle_cpu", "CPU used by 10,000 parked threads", "≤ 0.1 %", lambda n, w: w <= 0.1),
 )
 
 
 def command(program, side, build):
-    binary = str(build / "bench" / program.name)
+    weft = [str(build / "weft"), "run", "--model=m:n"]
+    if isinstance(program, Server):
+        argv = [part.format(build=build, port=program.port) for part in program.argv]
+        load = [str(build / "bench" / "request_load"), program.protocol, str(program.connections), "3", str(program.port)]
+        return [*load, *ONE_CPU, *([*weft, "--"] if side == "weft" else []), *argv]
+    binary = str(build / "bench" / (program.binary or program.name))
     if side == "native":
         return [*program.native_prefix, binary, *program.native_arguments]
-    return [str(build / "weft"), "run", "--model=m:n", *program.weft_options, "--", binary, *program.weft_arguments]
+    return [*weft, *program.weft_options, "--", binary, *program.weft_arguments]
+
+
+def installed(program):
+    """Servers that the machine does not have are left out."""
+    return not isinstance(program, Server) or program.argv[0].startswith("{") or shutil.which(program.argv[0]) is not None
 
 
 def run_once(argv):
@@ -96,7 +157,8 @@ def run_once(argv):
         return None, done.stderr.strip()
     if done.returncode != 0:
         return None, f"status {done.returncode}: {done.stderr.strip()[-200:]}"
-    return {key: (float(value), unit) for key, value, unit in (line.split() for line in done.stdout.splitlines())}, None
+    lines = [RESULT.fullmatch(line) for line in done.stdout.splitlines()]  # servers talk, too
+    return {line[1]: (float(line[2]), line[3]) for line in lines if line}, None
 
 
 def progress(text):
@@ -107,7 +169,7 @@ def progress(text):
 
 
 def measure(programs, runs, build):
-    """{key: {"unit": u, "native": [values], "weft": [values]}} and the failures as lines."""
+    """{program/key: {"unit": u, "native": [values], "weft": [values]}} and the failures as lines."""
     results, failures = {}, []
     for turn in range(runs):
         for program in programs:
@@ -117,7 +179,7 @@ def measure(programs, runs, build):
                 if failure:
                     failures.append(f"{program.name} ({side}), run {turn + 1}: {failure}")
                 for key, (value, unit) in (figures or {}).items():
-                    results.setdefault(key, {"unit": unit, "native": [], "weft": []})[side].append(value)
+                    results.setdefault(f"{program.name}/{key}", {"unit": unit, "native": [], "weft": []})[side].append(value)
     progress("")
     return results, failures
 
@@ -160,7 +222,7 @@ def rows(figures, results):
     return [
         "| what | native threads | Weft, `m:n` | Weft needs | goal | met |",
         "|---|---|---|---|---|---|",
-        *(row(figure, results[figure.key]) for figure in figures if figure.key in results),
+        *(row(figure, results[figure.place]) for figure in figures if figure.place in results),
     ]
 
 
@@ -170,7 +232,7 @@ def table(results, failures, runs):
         "",
         "Written by `make bench` (`bench/run.py`): plain pthread programs, natively and under `weft run`, turn by turn;",
         f"medians of {runs} runs, in brackets the least and the most. On {machine()}.",
-        "Native threads of the lines that say “one carrier” are pinned to one CPU.",
+        "Native threads of the lines that say “one carrier” are pinned to one CPU; so are servers, while what asks them runs on another.",
         "",
         *rows(FIGURES, results),
         "",
@@ -194,7 +256,7 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[program.name for program in PROGRAMS], help="and leave the table in docs/ alone")
     options = parser.parse_args()
-    programs = [program for program in PROGRAMS if not options.only or program.name in options.only]
+    programs = [program for program in PROGRAMS if installed(program) and (not options.only or program.name in options.only)]
     results, failures = measure(programs, options.runs, options.build.resolve())
     text = table(results, failures, options.runs)
     output = ROOT / "build" / "bench"
