@@ -57,7 +57,10 @@ static void* take(void* raw) {
   sigemptyset(&set);
   sigaddset(&set, SIGRTMIN);
   siginfo_t info;
-  CHECK_EQ(sigwaitinfo(&set, &info), SIGRTMIN);
+  int number;
+  do number = sigwaitinfo(&set, &info);  // the kernel says EINTR to a waiter whose signal another one has taken
+  while (number == -1 && errno == EINTR);
+  CHECK_EQ(number, SIGRTMIN);
   __atomic_fetch_add((int*)raw, info.si_value.sival_int, __ATOMIC_RELAXED);
   sem_post(&posted);
   return NULL;
