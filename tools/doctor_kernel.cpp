@@ -68,18 +68,20 @@ finding guard_advice() {
 finding io_uring() {
   io_uring_params parameters{};
   const long fd = syscall(SYS_io_uring_setup, 1, &parameters);
+  const std::string instead = "io=uring is not to be had, threads wait with epoll; ";
   if (fd >= 0) {
     close(static_cast<int>(fd));
-    return {"io_uring", "works", verdict::good, ""};
+    if ((parameters.features & IORING_FEAT_LINKED_FILE) != 0) return {"io_uring", "works", verdict::good, ""};
+    return {"io_uring", "too old", verdict::fallback, instead + "needs Linux 6.0"};
   }
   const int reason = errno;
   const std::string disabled = first_line("/proc/sys/kernel/io_uring_disabled");
-  const std::string instead = "blocking calls go to the kernel as they are and are rescued; ";
   if (!disabled.empty() && disabled != "0")
     return {"io_uring", "disabled", verdict::fallback, instead + "sysctl kernel.io_uring_disabled=0"};
-  if (reason == ENOSYS) return {"io_uring", "not in this kernel", verdict::fallback, instead + "needs Linux 5.1"};
+  if (reason == ENOSYS) return {"io_uring", "not in this kernel", verdict::fallback, instead + "needs Linux 6.0"};
   return {"io_uring", std::strerror(reason), verdict::fallback,
-          instead + "a sandbox (seccomp) refuses it: allow io_uring_setup there"};
+          instead + (reason == EPERM ? "a sandbox (seccomp) refuses it: allow io_uring_setup there"
+                                     : "raise ulimit -n, or ulimit -l")};
 }
 
 finding membarrier() {

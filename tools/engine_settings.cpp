@@ -73,6 +73,7 @@ void engine_options::add_tuning(CLI::App& parser) {
                                                  "at least 16384; 64K, 8M, 1G do too")->type_name("BYTES");
   parser.add_option("--slice", slice_, "how long a thread runs while others wait, 1 to 10000\n"
                                        "(default: 10)")->type_name("MS");
+  parser.add_option("--io", io_, "how threads wait for descriptors: auto, epoll or uring")->type_name("WHAT");
 }
 
 void engine_options::add_stats(CLI::App& parser) {
@@ -84,6 +85,7 @@ void engine_options::apply(engine_settings& base) const {
   if (parallelism_) set_from_option(base, "parallelism", *parallelism_);
   if (stack_size_) set_from_option(base, "stack-size", *stack_size_);
   if (slice_) set_from_option(base, "slice", *slice_);
+  if (io_) set_from_option(base, "io", *io_);
   if (stats_) base.set("stats", "1");
 }
 

@@ -45,6 +45,7 @@ class engine_options {
   std::optional<std::string> parallelism_;
   std::optional<std::string> stack_size_;
   std::optional<std::string> slice_;
+  std::optional<std::string> io_;
   bool stats_ = false;
 };
 

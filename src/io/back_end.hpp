@@ -20,8 +20,8 @@ struct back_end {
   /// Under the record's lock: asks that `fd` be reported for `wanted`; of that, `missing` is not armed yet.
   /// 0 or an errno code (EPERM: it cannot be waited for).
   int (*arm)(int fd, descriptor& d, event_mask wanted, event_mask missing) noexcept;
-  /// Under the record's lock: nobody wants `armed` any more. A back end that holds the file open lets go of it.
-  void (*disarm)(int fd, event_mask armed) noexcept;
+  /// Under the record's lock: nobody wants what is armed any more. A back end that holds the file open lets go of it.
+  void (*disarm)(int fd) noexcept;
   void (*poll)(ready_list& ready) noexcept;
   void (*wait)(ready_list& ready, nanoseconds_at until) noexcept;
   void (*interrupt)() noexcept;
@@ -34,8 +34,17 @@ struct back_end {
 extern const back_end epoll_back_end;
 extern const back_end uring_back_end;
 
-/// For back ends: `fd` was reported for `fired`; `disarmed` is what it will not report again by itself.
-void on_event(int fd, event_mask fired, event_mask disarmed, ready_list& ready) noexcept;
+/// What a back end has to tell of a descriptor.
+struct event {
+  static constexpr int any_round = -1;
+
+  int fd;
+  event_mask fired;
+  event_mask disarmed;    ///< What it will not report again by itself.
+  int round = any_round;  ///< The record's when it was armed. One from before the last disarming is dropped.
+  bool refused = false;   ///< It cannot report on that descriptor, ever.
+};
+void on_event(const event& e, ready_list& ready) noexcept;
 
 /// Where descriptors of ours begin: above what programs usually count on, below the limit.
 [[nodiscard]] int lowest_hidden_number() noexcept;

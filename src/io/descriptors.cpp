@@ -67,7 +67,7 @@ void forget_all_waiters() noexcept {
   for_each_record(0, ~0u, [](int, descriptor& d) {
     d.lock.reset();
     d.armed = d.taken = 0;
-    d.known_to_back_end = d.lent = false;
+    d.known_to_back_end = d.refused = d.lent = false;
     d.first = d.last = nullptr;
   });
 }

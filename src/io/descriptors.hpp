@@ -42,6 +42,8 @@ struct descriptor {
   event_mask armed = 0;      ///< What the back end will report, once.
   event_mask taken = 0;      ///< Somebody was woken for it and is about to use it.
   bool known_to_back_end = false;
+  bool refused = false;      ///< The back end cannot report on it.
+  std::uint8_t round = 0;    ///< Counts disarmings, for back ends that may report late.
   bool lent = false;         ///< A duplicate that only its waiters keep open.
   waiter* first = nullptr;
   waiter* last = nullptr;

@@ -69,7 +69,7 @@ bool take(const epoll_event* events, long count, ready_list& ready) noexcept {
     if (events[i].data.u64 == interrupt_mark) {
       rang = true;
     } else {
-      on_event(static_cast<int>(events[i].data.u64), events[i].events, ~event_mask{0}, ready);
+      on_event({.fd = static_cast<int>(events[i].data.u64), .fired = events[i].events, .disarmed = ~event_mask{0}}, ready);
     }
   }
   return rang;

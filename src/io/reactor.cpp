@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <sys/resource.h>
 
+#include "base/text.hpp"
 #include "io/back_end.hpp"
+#include "os/task.hpp"
 #include "os/syscall.hpp"
 
 namespace weft::io {
@@ -18,15 +20,25 @@ constinit spinlock opening;
 constinit atomic<const back_end*> in_use{nullptr};
 constinit choice chosen = choice::automatic;
 
-bool open_one(const back_end& b) noexcept {
-  if (b.open() != 0) return false;
+int open_one(const back_end& b) noexcept {
+  if (const int error = b.open(); error != 0) return error;
   source.poll = b.poll;
   source.wait = b.wait;
   source.interrupt = b.interrupt;
   // [reactor-1] release: whoever finds the back end (acquire) finds its descriptors open.
   in_use.store(&b, memory_order::release);
   the_scheduler.set_event_source(source);
-  return true;
+  return 0;
+}
+
+void complain(int error) noexcept {
+  text<200> line;
+  line << "weft: io=uring: the kernel refuses io_uring here (" << (error == EPERM    ? "EPERM: disabled, or a sandbox"
+                                                                   : error == ENOSYS ? "ENOSYS: too old, or a sandbox"
+                                                                   : error == EMFILE || error == ENFILE ? "no descriptors"
+                                                                                                         : "no memory")
+       << "); epoll is used\n";
+  os::write_to_process_stderr(line.data(), line.size());
 }
 
 /// [section] Opens the back end at the first wait. Null: none can be had now (no descriptors left).
@@ -36,7 +48,13 @@ const back_end* back_end_in_use() noexcept {
   locked hold(opening);
   b = in_use.load(memory_order::relaxed);  // relaxed: under the lock
   if (b != nullptr) return b;
-  return open_one(epoll_back_end) ? &epoll_back_end : nullptr;
+  if (chosen == choice::uring) {
+    const int error = open_one(uring_back_end);
+    if (error == 0) return &uring_back_end;
+    complain(error);
+    chosen = choice::automatic;
+  }
+  return open_one(epoll_back_end) == 0 ? &epoll_back_end : nullptr;
 }
 
 event_mask wanted_by_waiters(const descriptor& d) noexcept {
@@ -54,6 +72,15 @@ int arm_what_is_missing(const back_end& b, int fd, descriptor& d) noexcept {
   const int error = b.arm(fd, d, wanted | d.armed, missing);
   if (error == 0) d.armed |= wanted;
   return error;
+}
+
+/// Under the record's lock. Also where the kernel keeps it armed: should the number change hands unseen, the next waiter arms
+/// the new file.
+void disarm(const back_end& b, int fd, descriptor& d) noexcept {
+  if (d.armed == 0) return;
+  d.armed = 0;
+  ++d.round;
+  if (b.disarm != nullptr) b.disarm(fd);
 }
 
 /// Under the record's lock. It stays linked until it unlinks itself, and cannot before we let go of the lock.
@@ -77,11 +104,9 @@ void tidy(const back_end& b, int fd, descriptor& d, ready_list& ready) noexcept 
     for (waiter* w = d.first; w != nullptr; w = w->next) wake(d, *w, ready);  // they try again, and find out
     return;
   }
-  // Also where the kernel keeps it armed: should the number change hands unseen, the next waiter arms the new file.
-  if (d.armed != 0 && b.disarm != nullptr) b.disarm(fd, d.armed);
-  d.armed = 0;
+  disarm(b, fd, d);
   if (d.lent && d.taken == 0) {
-    d.lent = d.known_to_back_end = false;
+    d.lent = d.known_to_back_end = d.refused = false;
     os::raw_syscall(SYS_close, fd);
   }
 }
@@ -128,18 +153,20 @@ wait_end give_up(thread& me) noexcept {
 
 }  // namespace
 
-void on_event(int fd, event_mask fired, event_mask disarmed, ready_list& ready) noexcept {
-  descriptor* d = record_if_any(fd);
+void on_event(const event& e, ready_list& ready) noexcept {
+  descriptor* d = record_if_any(e.fd);
   const back_end* b = in_use.load(memory_order::acquire);  // [reactor-1]
   if (d == nullptr || b == nullptr) return;
-  const bool all = (fired & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+  const bool all = (e.fired & (POLLERR | POLLHUP | POLLNVAL)) != 0;
   locked hold(d->lock);
-  d->armed &= ~disarmed;
+  if (e.round != event::any_round && e.round != d->round) return;
+  d->armed &= ~e.disarmed;
+  d->refused |= e.refused;
   for (waiter* w = d->first; w != nullptr; w = w->next) {
-    if (!all && (w->wanted & fired) == 0) continue;
+    if (!all && (w->wanted & e.fired) == 0) continue;
     if (w->sharing || (w->wanted & d->taken) == 0) wake(*d, *w, ready);
   }
-  tidy(*b, fd, *d, ready);
+  tidy(*b, e.fd, *d, ready);
 }
 
 wait_end turn::take(nanoseconds_at deadline) noexcept {
@@ -262,9 +289,8 @@ void let_go_of(const back_end& b, int fd, descriptor& d, ready_list& ready) noex
   }
   if (somebody && !move_waiters(b, fd, d, ready))
     for (waiter* w = d.first; w != nullptr; w = w->next) wake(d, *w, ready);
-  if (d.armed != 0 && b.disarm != nullptr) b.disarm(fd, d.armed);
-  d.armed = 0;
-  d.known_to_back_end = false;
+  disarm(b, fd, d);
+  d.known_to_back_end = d.refused = false;
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ inline constexpr int most_own = 3;
 /// The program wants that number for a file of its own: the reactor's goes elsewhere. Outside sections.
 void move_own(thread& me, int fd) noexcept;
 
-/// "epoll" or "io_uring", or "none" while nothing has been waited for.
+/// "epoll" or "uring", or "none" while nothing has been waited for.
 [[nodiscard]] const char* name_of_back_end() noexcept;
 
 /// Which back end is to be used; before the first wait.

@@ -68,12 +68,14 @@ class parser {
       return one_of(key, value, "auto", "unknown", out_.glibc_unknown, true);
     } else if (key.is("guard")) {
       return take_guard(value);
+    } else if (key.is("io")) {
+      return take_io(value);
     } else if (key.is("stats-file")) {
       return take_path(value);
     } else {
       mistake_ << "unknown key '" << key
                << "' (known: model, parallelism, stack-size, slice, stats, stats-file, carriers, guard, fsgsbase, "
-                  "membarrier, glibc)";
+                  "membarrier, glibc, io)";
       return false;
     }
     return true;
@@ -120,6 +122,21 @@ class parser {
       out_.guard = choice::none;
     } else {
       mistake_ << "guard=" << value << ": wanted auto, mprotect or none";
+      return false;
+    }
+    return true;
+  }
+
+  bool take_io(word value) noexcept {
+    using choice = options::io_choice;
+    if (value.is("auto")) {
+      out_.io = choice::best;
+    } else if (value.is("epoll")) {
+      out_.io = choice::epoll;
+    } else if (value.is("uring")) {
+      out_.io = choice::uring;
+    } else {
+      mistake_ << "io=" << value << ": wanted auto, epoll or uring";
       return false;
     }
     return true;

@@ -26,6 +26,7 @@ struct options {
   bool membarrier = true;             ///< false: pretend that the kernel lacks it.
   bool glibc_unknown = false;         ///< true: pretend not to know this glibc.
   enum class guard_choice : std::uint8_t { best, protect, none } guard = guard_choice::best;
+  enum class io_choice : std::uint8_t { best, epoll, uring } io = io_choice::best;
   char stats_file[512] = {};
 };
 

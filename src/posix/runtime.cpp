@@ -14,6 +14,7 @@
 #include "arch/thread_pointer.hpp"
 #include "base/text.hpp"
 #include "core/scheduler.hpp"
+#include "io/reactor.hpp"
 #include "os/clock.hpp"
 #include "os/features.hpp"
 #include "os/kernel_thread.hpp"
@@ -84,6 +85,10 @@ void apply_forced_fallbacks() noexcept {
   if (!runtime.chosen.membarrier) os::machine.global_barrier = false;
   if (runtime.chosen.guard == choice::protect) os::machine.guard = os::guard_method::protect;
   if (runtime.chosen.guard == choice::none) os::machine.guard = os::guard_method::none;
+  using io_choice = options::io_choice;
+  io::choose_back_end(runtime.chosen.io == io_choice::epoll   ? io::choice::epoll
+                      : runtime.chosen.io == io_choice::uring ? io::choice::uring
+                                                              : io::choice::automatic);
 }
 
 /// Starts one kernel thread of libc's and waits for its end: that turns libc into what it must be in a threaded process

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/scheduler.hpp"
+#include "io/reactor.hpp"
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
 #include "posix/exported.hpp"
@@ -47,7 +48,7 @@ void print_line(const figures& f) noexcept {
   text<400> line;
   line << "weft: stats: model=" << name_of(runtime.chosen.threads) << " parallelism=" << f.parallelism
        << " threads=" << f.created << " most_alive=" << f.most_alive << " switches=" << f.switches
-       << " preemptions=" << f.preemptions << " rescues=" << f.rescues << " carriers=" << f.carriers << '\n';
+       << " preemptions=" << f.preemptions << " rescues=" << f.rescues << " carriers=" << f.carriers << " io=" << io::name_of_back_end() << '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
@@ -61,7 +62,8 @@ void append_json(const figures& f) noexcept {
   line << "\",\"model\":\"" << name_of(runtime.chosen.threads) << "\",\"parallelism\":" << f.parallelism
        << ",\"threads_created\":" << f.created << ",\"threads_most_alive\":" << f.most_alive
        << ",\"switches\":" << f.switches << ",\"preemptions\":" << f.preemptions << ",\"rescues\":" << f.rescues
-       << ",\"carriers\":" << f.carriers << ",\"kernel_threads_most\":" << f.kernel_threads << "}\n";
+       << ",\"carriers\":" << f.carriers << ",\"kernel_threads_most\":" << f.kernel_threads << ",\"io\":\"" << io::name_of_back_end()
+       << "\"}\n";
   const int fd = ::open(runtime.chosen.stats_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return;
   [[maybe_unused]] const auto written = ::write(fd, line.data(), line.size());

@@ -47,6 +47,20 @@ class remaining {
     return write_now(fd, &begun, 1);
   }
 
+  /// Waits in the kernel, in one call. True: there is more to be written; false: that was all, or it ended early.
+  bool write_blocking(int fd, ssize_t& written) {
+    const ssize_t n = offset_ == 0 ? libc.writev(fd, next_, count_)
+                                   : libc.write(fd, static_cast<char*>(next_->iov_base) + offset_, next_->iov_len - offset_);
+    if (n > 0) {
+      const bool whole = offset_ != 0 && static_cast<std::size_t>(n) == next_->iov_len - offset_;
+      written += n;
+      take(static_cast<std::size_t>(n));
+      return whole && !done();
+    }
+    if (written == 0) written = n;
+    return false;
+  }
+
  private:
   void advance() noexcept {
     ++next_;
@@ -75,9 +89,10 @@ ssize_t write_parts(user_thread& me, int fd, const iovec* parts, int count) {
   const auto deadline = [&] { return socket_deadline(fd, SO_SNDTIMEO); };
   const long result = until_done(me, fd, POLLOUT, attempt, deadline);
   if (result == must_block) {
-    if (written != 0) return written;
     const blocking stretch(me);
-    return libc.writev(fd, parts, count);
+    while (rest.write_blocking(fd, written)) {
+    }
+    return written;
   }
   if (result < 0 && written != 0) return written;
   return to_errno(result);

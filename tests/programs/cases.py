@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from harness import MODELS, NATIVE, PREEMPTED, USER_LEVEL, Failure, Variant, check_engaged, check_same, run, run_variants
+from harness import MODELS, NATIVE, PREEMPTED, USER_LEVEL, WAITING, Failure, Variant, check_engaged, check_same, run, run_variants
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -87,6 +87,12 @@ CASES = {
     "cancellation_at_once": program("cancellation_at_once", variants=PREEMPTED),
     "credentials": program("credentials"),
     "descriptors": program("descriptors", variants=PREEMPTED),
+    "io_uring_refused": program(
+        "refuse_io_uring", "{bin}/waiting_crowd", variants=tuple(Variant(each.model, ("--io=uring",)) for each in USER_LEVEL),
+        says=r"^weft: io=uring: .*EPERM.*epoll is used$",
+    ),
+    "io_uring_refused_quietly": program("refuse_io_uring", "{bin}/waiting_crowd", variants=USER_LEVEL),
+    "waiting_crowd": program("waiting_crowd", variants=WAITING),
     "endings": Case(tuple(("{bin}/endings", how) for how in ENDINGS)),
     "scheduling": program("scheduling", variants=PREEMPTED),
     "thread_names": program("thread_names"),
@@ -119,7 +125,7 @@ CASES = {
         variants=tuple(Variant(each.model, ("--stack-size=64K",)) for each in USER_LEVEL),
         expected=(0, b"100000 threads were alive at once, 0 are left\n"),
     ),
-    "connections": Case((("{examples}/connections", "--connections", "200", "--requests", "10"),)),
+    "connections": Case((("{examples}/connections", "--connections", "200", "--requests", "10"),), variants=WAITING),
     "pipeline": Case((("{examples}/pipeline", "300"),)),
     "loops_and_sleepers": Case((("{examples}/loops_and_sleepers", "4", "20", "20"),), compare=only_lines(rb"loops got to run")),
     "sysbench_threads": Case(

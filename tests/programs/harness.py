@@ -5,6 +5,7 @@ A run that does not end is a failure: what each of its kernel threads is doing i
 files, not pipes, so that a child which outlives its parent cannot hold us up.
 """
 import contextlib
+import ctypes
 import dataclasses
 import difflib
 import json
@@ -45,6 +46,24 @@ USER_LEVEL = MODELS[:2]
 PREEMPTED = MODELS + (Variant("m:n", ("--slice=1", "--parallelism=4")), Variant("n:1", ("--slice=1",)))
 
 
+def io_uring_works():
+    """Sandboxes refuse it, and old kernels lack what is needed."""
+    parameters = ctypes.create_string_buffer(120)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(425, 1, parameters)
+    if fd < 0:
+        return False
+    os.close(fd)
+    features_at, linked_file = 20, 1 << 12
+    return bool(int.from_bytes(parameters[features_at : features_at + 4], sys.byteorder) & linked_file)
+
+
+# For programs that wait for descriptors.
+WAITING = PREEMPTED + (
+    (Variant("m:n", ("--io=uring",)), Variant("n:1", ("--io=uring",)), Variant("m:n", ("--io=uring", "--slice=1", "--parallelism=4")))
+    if io_uring_works() else ()
+)
+
+
 @dataclasses.dataclass
 class Result:
     status: int
@@ -52,6 +71,7 @@ class Result:
     stderr: str
     models: list[str]  # what each process that ended by itself says it ran as
     rescues: int  # the most that one of them needed
+    waited_with: set[str]  # "epoll", "uring"
 
 
 class Session:
@@ -88,7 +108,8 @@ class Session:
         stats = [json.loads(line) for line in self._read("stats").decode().splitlines()]
         stderr = self._read("stderr").decode(errors="replace")
         rescues = max((line.get("rescues", 0) for line in stats), default=0)
-        return Result(status, self._read("stdout"), stderr, [line["model"] for line in stats], rescues)
+        return Result(status, self._read("stdout"), stderr, [line["model"] for line in stats], rescues,
+                      {line["io"] for line in stats} - {"none"})
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
@@ -113,6 +134,8 @@ def check_engaged(variant, result):
     for model in result.models:
         if model != variant.model:
             raise Failure(f"ran as {model}; stderr:\n{result.stderr}")
+    if "--io=uring" in variant.options and "epoll" in result.waited_with and "epoll is used" not in result.stderr:
+        raise Failure("waited with epoll instead of io_uring, and did not say so")
 
 
 def check_same(what, expected, actual):
