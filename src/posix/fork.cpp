@@ -73,6 +73,7 @@ void weft_before_vfork() noexcept {
   if (me.kind != thread_kind::user) return;
   const section in(me);
   me.vforked = true;
+  me.mask_before_vfork = me.signal_mask;
   the_scheduler.bind(me);
 }
 
@@ -81,6 +82,9 @@ int weft_after_vfork(long result) noexcept {
   auto* me = static_cast<user_thread*>(current());
   if (me != nullptr && me->vforked) {
     me->vforked = false;
+    // The child has its own mask in the kernel, but it noted the changes here: most children open theirs before exec.
+    me->signal_mask = me->mask_before_vfork;
+    me->on->kernel_mask = mask_unknown;
     me->kind = thread_kind::user;
     const section in(*me);  // gets a slot
   }

@@ -155,12 +155,15 @@ int change_action(int signal, const struct sigaction* wanted, struct sigaction* 
     ::memcpy(&mask, &wanted->sa_mask, sizeof mask);
     cover_signals(mask | os::signal_bit(signal));
   }
-  const section in(self());
+  user_thread& me = self();
+  const section in(me);
   action& a = actions[signal];
   locked hold(a.lock);
   const struct sigaction old = a.wanted;
   int result = 0;
-  if (wanted != nullptr) {
+  if (wanted != nullptr && me.vforked && !is_handled(*wanted)) {
+    result = tell_kernel(signal, *wanted);  // the child's own affair: the table is its parent's
+  } else if (wanted != nullptr) {
     a.wanted = *wanted;
     result = tell_kernel(signal, a.wanted);
   }

@@ -68,7 +68,8 @@ struct user_thread : thread {
   scheduling own;                 ///< What it has for itself of the kernel's scheduling.
   void* robust_held = nullptr;    ///< The robust mutexes that it holds (posix/robust).
   bool leaving = false;           ///< Its kernel thread, if it has one, is about to end.
-  bool vforked = false;           ///< A child of vfork runs in its place (posix/fork).
+  bool vforked = false;           ///< A child of vfork runs in its place (posix/fork) ...
+  std::uint64_t mask_before_vfork = 0;  ///< ... and this is the mask to which the parent comes back.
   bool robust_list_known = false; ///< The kernel knows its list of robust mutexes (posix/binding).
 
   mem::stack_top top;

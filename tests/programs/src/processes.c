@@ -92,6 +92,41 @@ static void by_vfork(int n) {
   CHECK_EQ(seen, 2);
   CHECK_EQ(status_of(child), n + 1);
 }
+
+static volatile sig_atomic_t handled;
+static void on_signal(int signal) { handled += signal == SIGUSR1 ? 1 : 100; }
+
+/// As careful programs do it: everything blocked over vfork, the child opens its mask and resets its handlers before exec.
+static void blocked_over_vfork(void) {
+  struct sigaction action = {.sa_handler = on_signal}, now;
+  CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+  CHECK_EQ(sigaction(SIGUSR2, &action, NULL), 0);
+  sigset_t all, before, seen;
+  sigfillset(&all);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, &before), 0);
+  const pid_t child = vfork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGUSR2, &action, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    execl("/bin/sh", "sh", "-c", "kill -USR2 $$; exit 1", (char*)NULL);
+    _exit(126);
+  }
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &seen), 0);
+  CHECK_EQ(sigismember(&seen, SIGUSR1), 1);
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+  int status;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2);
+  CHECK_EQ(sigaction(SIGUSR2, NULL, &now), 0);
+  CHECK(now.sa_handler == on_signal);
+  CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+  for (int i = 0; handled == 0 && i < 1000; ++i) usleep(10000);
+  CHECK_EQ(handled, 1);
+  puts("signals arrive after vfork");
+}
+
 static void by_fork(int n) {
   char number[12];
   snprintf(number, sizeof number, "exit %d", n);
@@ -138,6 +173,7 @@ int main(void) {
   CHECK_EQ(sigaction(SIGINT, NULL, &after), 0);
   CHECK(before.sa_handler == after.sa_handler);
   puts("children ended as told");
+  blocked_over_vfork();
 
   CHECK_EQ(pthread_create(&thread[0], NULL, in_system, NULL), 0);
   usleep(50000);
