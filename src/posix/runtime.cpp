@@ -222,6 +222,7 @@ int start_engine_slow() noexcept {
     prepare_thread_memory();
     threads.add(me);
   }
+  take_over_pending(me);
   runtime.now = stage::running;
   return 0;
 }

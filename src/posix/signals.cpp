@@ -402,6 +402,17 @@ void signals_after_fork(user_thread& me) noexcept {
   os::set_signal_mask(me.signal_mask);
 }
 
+void take_over_pending(user_thread& me) noexcept {
+  for (;;) {
+    const std::uint64_t ours = os::block_all & ~left_to_kernel.load(memory_order::relaxed);  // relaxed: a hint, see there
+    constexpr timespec at_once{};
+    siginfo_t info;
+    const long signal = os::raw_syscall(SYS_rt_sigtimedwait, os::arg(&ours), os::arg(&info), os::arg(&at_once), sizeof ours);
+    if (signal < 0) return;
+    post(&me, static_cast<int>(signal), info);
+  }
+}
+
 void leave_signals(user_thread& me) noexcept {
   give_back_signals(me, ~std::uint64_t{0});
   me.inbox.clear();

@@ -68,6 +68,9 @@ void wait_for_handler(user_thread& me, std::uint64_t mask) noexcept;
 
 /// In a forked child, by its only thread.
 void signals_after_fork(user_thread& me) noexcept;
+/// When the engine starts: what the kernel holds for the calling kernel thread, because it blocks it, comes into our inboxes.
+/// What was sent to this one thread would reach whoever its carrier runs later.
+void take_over_pending(user_thread& me) noexcept;
 /// [section] `me` ends: what the process was sent goes to others.
 void leave_signals(user_thread& me) noexcept;
 
