@@ -37,6 +37,20 @@ void scheduler::make_ready(thread& t) noexcept {
   tell_monitor();
 }
 
+// Threads begin in the order of their creation, unlike woken ones: programs count on it more than they should (a thread that
+// installs the handler of a signal, the next one that sends it), and native threads mostly do so.
+void scheduler::start_thread(thread& t) noexcept {
+  thread* me = current();
+  carrier* c = me != nullptr && me->kind == thread_kind::user ? me->on : current_carrier;
+  if (c == nullptr || !c->claim.holds() || !c->holding->has_work()) return make_ready(t);
+  slot& s = *c->holding;
+  if (thread* before = s.swap_newest(nullptr)) push_local(s, *before);
+  push_local(s, t);
+  if (idle_.slots() != 0 && searching_.load(memory_order::relaxed) == 0)  // relaxed: only saves a wake-up
+    wake_one_more();
+  tell_monitor();
+}
+
 bool scheduler::wake(thread& t, ticket ticket, wake_reason why) noexcept {
   switch (t.wait.claim(ticket, why)) {
     case claim_result::lost:

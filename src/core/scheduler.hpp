@@ -60,8 +60,8 @@ class scheduler {
   bool yield(thread& me) noexcept;
   /// [section] Leaves `me` for ever; hooks.retired follows on the next stack. `successor`: claimed and to run at once.
   [[noreturn]] void retire(thread& me, thread* successor) noexcept;
-  /// [section] A new thread starts on its slot, as the newest. Its context must be ready.
-  void start_thread(thread& t) noexcept { make_ready(t); }
+  /// [section] A new thread, behind all that its slot has to run. Its context must be ready.
+  void start_thread(thread& t) noexcept;
 
   /// [section] The thread is about to block in the kernel and says so: its slot goes to others at once, without waiting for
   /// the monitor. It keeps its carrier; its next section gets it a slot again. Cost: two locks when nothing waits.
