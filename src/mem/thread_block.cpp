@@ -337,8 +337,9 @@ bool cancels_at_once(std::uintptr_t pointer) noexcept {
   return (bits & (disabled_bit | asynchronous_bit | canceled_bit | exiting_bit)) == (asynchronous_bit | canceled_bit);
 }
 
-void request_cancel(std::uintptr_t pointer) noexcept {
-  at<atomic<int>>(pointer, glibc.cancel_offset).fetch_or(canceled_bit, memory_order::relaxed);  // relaxed: as above
+bool request_cancel(std::uintptr_t pointer) noexcept {
+  const int before = at<atomic<int>>(pointer, glibc.cancel_offset).fetch_or(canceled_bit, memory_order::relaxed);  // relaxed: as above
+  return (before & canceled_bit) == 0;
 }
 
 int thread_id(std::uintptr_t pointer) noexcept { return at<int>(pointer, glibc.tid_offset); }

@@ -85,7 +85,8 @@ void leave_list_of_libc(std::uintptr_t pointer) noexcept;
 
 /// libc's mark that a thread is to be cancelled, as its own pthread_testcancel and blocking calls read it.
 [[nodiscard]] bool cancel_requested(std::uintptr_t pointer) noexcept;
-void request_cancel(std::uintptr_t pointer) noexcept;
+/// False if that had been done before.
+bool request_cancel(std::uintptr_t pointer) noexcept;
 /// Requested, enabled, and of the asynchronous type.
 [[nodiscard]] bool cancels_at_once(std::uintptr_t pointer) noexcept;
 

@@ -106,12 +106,13 @@ WEFT_EXPORT int pthread_cancel(pthread_t handle) {
     return libc.pthread_cancel(handle);
   }
   prepare_libc();
-  mem::request_cancel(t->thread_pointer);
+  const bool first = mem::request_cancel(t->thread_pointer);
   user_thread& me = self();
   if (t == &me) {
     act_on_request(me);
     return 0;
   }
+  if (!first) return 0;  // it has been told; who asks again and again must not fill its stack with handlers
   const section in(me);
   // If it is in some queue it looks when it runs next.
   t->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] [parked-1]
