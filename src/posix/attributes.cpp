@@ -50,7 +50,8 @@ WEFT_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t* out) {
   if (const int error = ::pthread_attr_init(out); error != 0) return error;
   ::pthread_attr_setdetachstate(out, t->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
   ::pthread_attr_setguardsize(out, t->guard_bytes);
-  return ::pthread_attr_setstack(out, t->stack_low, t->stack_bytes);
+  const std::size_t beyond = t->stack_bytes > t->asked_stack_bytes ? t->stack_bytes - t->asked_stack_bytes : 0;
+  return ::pthread_attr_setstack(out, t->stack_low + beyond, t->stack_bytes - beyond);
 }
 
 WEFT_EXPORT int pthread_setname_np(pthread_t handle, const char* name) {

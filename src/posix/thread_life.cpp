@@ -166,6 +166,7 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
     top = t.stack_low + r.stack_bytes;
   }
   t.stack_bytes = static_cast<std::size_t>(top - t.stack_low);
+  t.asked_stack_bytes = r.stack_bytes != 0 ? r.stack_bytes : default_stack;
   t.stack.created(t.stack_low, t.stack_bytes);
   t.context = arch::make_context(top, thread_entry, &t);
 }

@@ -50,6 +50,7 @@ struct user_thread : thread {
   char name[16] = {};
   char* stack_low = nullptr;      ///< What the thread may use as its stack, for pthread_getattr_np.
   std::size_t stack_bytes = 0;
+  std::size_t asked_stack_bytes = 0;  ///< What the program asked for and is told; there may be more.
   std::size_t guard_bytes = 0;    ///< As asked for.
   std::size_t wider_guard = 0;    ///< What its guard has beyond the stack's own guard page.
   stack_t signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
