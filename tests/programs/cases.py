@@ -119,7 +119,9 @@ CASES = {
     "openmp": program("openmp"),
     "rust_threads": program("rust_threads"),
     "wrapper_script": Case((("/bin/sh", "-c", '"$0/mutexes" && "$0/pthread_exit" && exit 5', "{bin}"),)),
+    "python_children": Case((("{python}", "{here}/workloads/python_children.py"),)),
     "python_threads": Case((("{python}", "{here}/workloads/python_threads.py"),)),
+    "sqlite_writers": Case((("{python}", "{here}/workloads/sqlite_writers.py"),)),
     "many_threads": Case(
         (("{examples}/many_threads", "100000"),),
         variants=tuple(Variant(each.model, ("--stack-size=64K",)) for each in USER_LEVEL),
