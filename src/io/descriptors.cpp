@@ -4,6 +4,7 @@
 #include <new>
 
 #include "os/memory.hpp"
+#include "os/syscall.hpp"
 
 namespace weft::io {
 
@@ -64,8 +65,9 @@ void for_each_record(unsigned first, unsigned last, void (*visit)(int, descripto
 }
 
 void forget_all_waiters() noexcept {
-  for_each_record(0, ~0u, [](int, descriptor& d) {
+  for_each_record(0, ~0u, [](int fd, descriptor& d) {
     d.lock.reset();
+    if (d.lent) os::raw_syscall(SYS_close, fd);
     d.armed = d.taken = 0;
     d.known_to_back_end = d.refused = d.lent = false;
     d.first = d.last = nullptr;

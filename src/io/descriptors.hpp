@@ -65,7 +65,7 @@ struct descriptor {
 [[nodiscard]] descriptor* record_if_any(int fd) noexcept;
 /// Calls visit(fd, record) for every record that was asked for in [first, last].
 void for_each_record(unsigned first, unsigned last, void (*visit)(int, descriptor&)) noexcept;
-/// In a forked child: nobody waits.
+/// In a forked child: nobody waits, and what was open for waiters alone is closed.
 void forget_all_waiters() noexcept;
 
 }  // namespace weft::io

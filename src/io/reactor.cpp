@@ -328,7 +328,9 @@ int lowest_hidden_number() noexcept {
   rlimit limit{};
   if (os::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, os::arg(&limit)) != 0) return 0;
   constexpr rlim_t wanted = 960, room = 64;
-  return static_cast<int>(limit.rlim_cur >= wanted + room ? wanted : limit.rlim_cur > room ? limit.rlim_cur - room : 0);
+  if (limit.rlim_cur >= wanted + room) return wanted;
+  if (limit.rlim_cur > 2 * room) return static_cast<int>(limit.rlim_cur - room);
+  return static_cast<int>(limit.rlim_cur > most_own ? limit.rlim_cur - most_own : 0);
 }
 
 int hide(int fd) noexcept {

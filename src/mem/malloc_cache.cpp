@@ -10,6 +10,7 @@
 
 #include "arch/thread_pointer.hpp"
 #include "mem/thread_block.hpp"
+#include "os/memory.hpp"
 #include "os/syscall.hpp"
 
 namespace weft::mem {
@@ -60,15 +61,9 @@ void release(cached_chunk* chunk) noexcept {
   asm volatile("" : : : "memory");
 }
 
-/// Asks the kernel: an address that it cannot read is an error other than that of the nonsense that we ask for.
-bool readable(std::uintptr_t address) noexcept {
-  constexpr long nonsense = -1;
-  return os::raw_syscall(SYS_rt_sigprocmask, nonsense, static_cast<long>(address), 0, 8) == -EINVAL;
-}
-
 /// Does the cache that this word points to, if it does, behave as we think?
 bool behaves(std::uintptr_t word) noexcept {
-  if (word == 0 || word % 16 != 0 || !readable(word) || !readable(word + sizeof(malloc_cache) - 8)) return false;
+  if (word == 0 || word % 16 != 0 || !os::can_read(word) || !os::can_read(word + sizeof(malloc_cache) - 8)) return false;
   auto* cache = reinterpret_cast<malloc_cache*>(word);
   cached_chunk* one = allocate();
   cached_chunk* two = allocate();

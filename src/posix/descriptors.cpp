@@ -30,7 +30,7 @@ constinit atomic<bool> socket_timeouts{false};
 
 descriptor_kind find_kind(int fd) noexcept {
   struct stat s;
-  if (raw_syscall(SYS_fstat, fd, arg(&s)) != 0) return descriptor_kind::plain;  // the call itself says what is wrong
+  if (raw_syscall(SYS_fstat, fd, arg(&s)) != 0) return descriptor_kind::unknown;
   switch (s.st_mode & S_IFMT) {
     case S_IFSOCK:
       return descriptor_kind::socket;
@@ -60,11 +60,9 @@ void note_kind(int fd, descriptor_kind k) noexcept {
   if (io::descriptor* d = io::record_if_any(fd)) d->kind.store(k, memory_order::relaxed);  // relaxed: a hint
 }
 
-bool polls_ready(int fd, short events) noexcept {
-  pollfd p{.fd = fd, .events = events, .revents = 0};
-  const timespec now{};
-  return raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8) != 0;
-}
+/// Are the caller's descriptors those of the engine? A child of vfork has the parent's memory, but a table of its own: what
+/// it closes there is open here, and threads that wait for it go on waiting.
+bool closes_its_own() noexcept { return !native() && runtime.now == stage::running && !self().vforked; }
 
 std::size_t total_of(const iovec* parts, int count) noexcept {
   std::size_t n = 0;
@@ -83,6 +81,12 @@ long not_supported(long result) noexcept { return result == -EOPNOTSUPP || resul
 
 }  // namespace
 
+bool polls_ready(int fd, io::event_mask wanted) noexcept {
+  pollfd p{.fd = fd, .events = static_cast<short>(wanted), .revents = 0};
+  const timespec now{};
+  return raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8) != 0;
+}
+
 long after_eagain(int fd) noexcept {
   const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
   if (flags < 0 || (flags & O_NONBLOCK) == 0) return would_block;
@@ -100,7 +104,7 @@ void descriptor_flags_changed(int fd) noexcept {
 }
 
 void forget_descriptor(int fd) noexcept {
-  if (!native() && runtime.now == stage::running) io::let_go(self(), fd);
+  if (closes_its_own()) io::let_go(self(), fd);
 }
 
 nanoseconds_at socket_deadline(int fd, int option) noexcept {
@@ -189,7 +193,7 @@ namespace {
 
 /// Before the program closes `fd`. False: it is none of its descriptors.
 bool may_close(int fd) noexcept {
-  if (native()) return true;
+  if (!closes_its_own()) return true;
   if (io::is_own(fd)) return false;
   forget_descriptor(fd);
   return true;
@@ -197,26 +201,27 @@ bool may_close(int fd) noexcept {
 
 /// Before the program puts a file at number `fd`.
 void make_room_at(int fd) noexcept {
-  if (native()) return;
+  if (!closes_its_own()) return;
   if (io::is_own(fd)) io::move_own(self(), fd);
   forget_descriptor(fd);
 }
 
 int close_numbers(unsigned first, unsigned last, int flags) noexcept {
-  if (native() || (flags & static_cast<int>(CLOSE_RANGE_CLOEXEC)) != 0) return libc.close_range(first, last, flags);
-  io::for_each_record(first, last, [](int fd, io::descriptor&) { forget_descriptor(fd); });
+  if (!closes_its_own() || (flags & static_cast<int>(CLOSE_RANGE_CLOEXEC)) != 0) return touch(), libc.close_range(first, last, flags);
+  if (first <= last) io::for_each_record(first, last, [](int fd, io::descriptor&) { forget_descriptor(fd); });
   // Around ours.
-  for (unsigned from = first; from <= last;) {
-    unsigned hidden = ~0u;
+  for (unsigned from = first;;) {
+    constexpr unsigned none = ~0u;  // no descriptor's number
+    unsigned hidden = none;
     for (int i = 0; i < io::most_own; ++i) {
       const int own = io::own_descriptor(i);
       if (own >= 0 && static_cast<unsigned>(own) >= from && static_cast<unsigned>(own) < hidden) hidden = static_cast<unsigned>(own);
     }
-    if (hidden > last) return libc.close_range(from, last, flags);
+    if (hidden == none || hidden > last) return libc.close_range(from, last, flags);
     if (hidden > from && libc.close_range(from, hidden - 1, flags) != 0) return -1;
+    if (hidden == last) return 0;
     from = hidden + 1;
   }
-  return 0;
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ inline long to_errno(long result) noexcept {
 /// Outcomes of a try besides the kernel's results.
 inline constexpr long would_block = -5000;  ///< And the program expects it to wait.
 inline constexpr long must_block = -5001;   ///< It cannot be tried without waiting: block a carrier, announced.
+inline constexpr long disturbed = -5002;    ///< It waited for its turn, and a signal or a cancellation ended that.
 
 /// The kernel said EAGAIN: would_block, or -EAGAIN if that is what the program asked for.
 [[nodiscard]] long after_eagain(int fd) noexcept;
@@ -51,6 +52,10 @@ void forget_descriptor(int fd) noexcept;
 [[nodiscard]] long read_now(int fd, const iovec* parts, int count) noexcept;
 [[nodiscard]] long write_now(int fd, const iovec* parts, int count) noexcept;
 
+/// Does the kernel report any of `wanted` now?
+[[nodiscard]] bool polls_ready(int fd, io::event_mask wanted) noexcept;
+inline constexpr int most_in_vain = 16;
+
 /// Runs `attempt(fd)` until it does not say would_block, parking in between. `deadline()` is asked once, before the first
 /// park: its passing returns -EAGAIN. must_block and whatever cannot be waited for return must_block. EINTR as POSIX has it.
 /// Acts on cancellation; call it first thing in a wrapper, and never under a turn of another descriptor.
@@ -58,15 +63,18 @@ template <class Attempt, class Deadline>
 long until_done(user_thread& me, int fd, io::event_mask wanted, Attempt attempt, Deadline deadline) {
   const std::uint32_t handlers = me.handlers_run;
   nanoseconds_at until = 0;
+  int in_vain = 0;
   for (;;) {
     io::wait_end end = io::wait_end::ready;
     {
       io::turn turn(me, fd, wanted);
       while (end == io::wait_end::ready) {
         const long result = attempt(turn);
-        if (result != would_block) return result;
+        if (result != would_block && result != disturbed) return result;
+        // Reported ready over and over, but it is not (a local datagram socket whose receiver is full): the kernel can wait.
+        if (++in_vain > most_in_vain && polls_ready(turn.fd(), wanted)) return must_block;
         if (until == 0) until = deadline();
-        end = turn.wait(until);
+        end = result == disturbed ? io::wait_end::interrupt : turn.wait(until);
       }
     }
     if (end == io::wait_end::deadline) return -EAGAIN;

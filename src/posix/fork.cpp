@@ -24,9 +24,8 @@
 
 namespace weft::posix {
 
-namespace {
-
-void in_child() noexcept {
+void go_on_as_child() noexcept {
+  if (native()) return;
   const bool half_started = runtime.first != nullptr && runtime.first->kind == thread_kind::user;
   if (runtime.now != stage::running && !half_started) return;
   user_thread& me = self();
@@ -54,11 +53,9 @@ void in_child() noexcept {
   runtime.now = stage::waiting;
 }
 
-}  // namespace
-
 void install_fork_handlers() noexcept {
   // First of all children's handlers, so that the others find a process that works.
-  libc.__register_atfork(nullptr, nullptr, in_child, nullptr);
+  libc.__register_atfork(nullptr, nullptr, go_on_as_child, nullptr);
 }
 
 extern "C" {
@@ -103,4 +100,12 @@ using namespace weft::posix;
 WEFT_EXPORT int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* library) {
   touch();
   return libc.__register_atfork(prepare, parent, child, library);
+}
+
+/// The fork that runs no handlers: without ours the child would run the other threads, too.
+WEFT_EXPORT pid_t _Fork(void) {
+  touch();
+  const pid_t child = libc._Fork();
+  if (child == 0) go_on_as_child();
+  return child;
 }

@@ -7,6 +7,9 @@ namespace weft::posix {
 /// Once, at first contact.
 void install_fork_handlers() noexcept;
 
+/// In a forked child, by its only thread, before anything else.
+void go_on_as_child() noexcept;
+
 /// In a forked child: nobody is inside system() (posix/system.cpp).
 void system_after_fork() noexcept;
 

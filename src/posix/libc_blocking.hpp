@@ -28,6 +28,7 @@
 #undef res_send
 
 #define WEFT_LIBC_BLOCKING_FUNCTIONS(F)                                                                               \
+  F(pid_t, _Fork, (void))                                                                                             \
   F(int, fsync, (int))                                                                                                \
   F(int, fdatasync, (int))                                                                                            \
   F(void, sync, (void))                                                                                               \

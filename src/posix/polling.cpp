@@ -9,6 +9,7 @@
 #include <sys/select.h>
 
 #include "os/clock.hpp"
+#include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "os/syscall.hpp"
 #include "posix/blocking.hpp"
@@ -23,6 +24,8 @@ using os::arg;
 using os::raw_syscall;
 
 constexpr unsigned most_parked = 32;
+/// What poll reports whether asked for or not; so it is waited for even if nothing is asked for.
+constexpr io::event_mask poll_always = POLLERR | POLLHUP;
 constexpr timespec at_once{};
 
 nanoseconds_at deadline_after(const timespec* span) noexcept {
@@ -102,7 +105,7 @@ long poll_until(user_thread& me, pollfd* fds, nfds_t count, nanoseconds_at until
       me, until, [&] { return raw_syscall(SYS_ppoll, arg(fds), static_cast<long>(count), arg(&at_once), 0, 8); },
       [&](readiness& r) {
         for (nfds_t i = 0; i < count; ++i)
-          if (fds[i].fd >= 0) r.add(fds[i].fd, static_cast<io::event_mask>(static_cast<unsigned short>(fds[i].events)));
+          if (fds[i].fd >= 0) r.add(fds[i].fd, static_cast<unsigned short>(fds[i].events) | poll_always);
       });
 }
 
@@ -120,6 +123,10 @@ long select_until(user_thread& me, const selection& s, nanoseconds_at until) {
   const std::size_t words = (static_cast<std::size_t>(s.count) + bits_per_word - 1) / bits_per_word;
   unsigned long wanted[3][most / bits_per_word];
   fd_set* const sets[3] = {s.read, s.write, s.except};
+  for (const fd_set* set : sets) {  // the kernel says EFAULT of what it cannot read
+    const auto at = reinterpret_cast<std::uintptr_t>(set);
+    if (set != nullptr && words != 0 && (!os::can_read(at) || !os::can_read(at + (words - 1) * sizeof(unsigned long)))) return must_block;
+  }
   for (int i = 0; i < 3; ++i)
     if (sets[i] != nullptr) ::memcpy(wanted[i], sets[i], words * sizeof(unsigned long));
   const auto ask = [&] {
@@ -139,6 +146,8 @@ long select_until(user_thread& me, const selection& s, nanoseconds_at until) {
         io::event_mask mask = 0;
         for (int i = 0; i < 3; ++i)
           if (sets[i] != nullptr && (wanted[i][word] >> bit & 1) != 0) mask |= events[i];
+        // A hang-up is an event to the reactor, but none to select's third set: waiting here would be waiting in circles.
+        if (mask == POLLPRI) r.full = true;
         r.add(fd, mask);
       }
     }

@@ -84,18 +84,25 @@ bool is_number(int signal) noexcept { return signal >= 1 && signal < _NSIG && si
 /// What the kernel alone can do, to the whole process whoever is named.
 bool is_the_kernels(int signal) noexcept { return signal == SIGKILL || signal == SIGSTOP || signal == SIGCONT; }
 
+bool is_read_from_signalfd(int signal) noexcept { return (mask_while_idle() & os::signal_bit(signal)) != 0; }
+
 int send(user_thread& t, const siginfo_t& info) noexcept {
   if (is_the_kernels(info.si_signo)) {
     os::raw_syscall(SYS_kill, ::getpid(), info.si_signo);
     return 0;
   }
   user_thread& me = self();
+  // A thread that blocks it is going to read it, and so may the others: no one kernel thread is the thread's.
+  const std::uint64_t mask = __atomic_load_n(&t.signal_mask, __ATOMIC_RELAXED);
+  if (is_read_from_signalfd(info.si_signo) && (mask & os::signal_bit(info.si_signo)) != 0) return give_to_kernel(info);
   const section in(me);
   return t.listed ? send_to_thread(me, t, info.si_signo, info) : 0;  // one that has ended takes nothing
 }
 
 /// To this process, as its own threads send it: routed before the call returns. 0 or EAGAIN.
 int send_to_process(const siginfo_t& info) noexcept {
+  // A signalfd shows only what the kernel has. It gives the signal back to us if some thread does not block it.
+  if (is_read_from_signalfd(info.si_signo)) return give_to_kernel(info);
   const section in(self());
   if (!post_to_process(info.si_signo, info)) return EAGAIN;
   self().pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [pending-1] routed at the section's end

@@ -148,7 +148,7 @@ void return_to_kernel(int signal, siginfo_t& info, void* context) noexcept {
   current_carrier->kernel_mask = mask_unknown;
   std::uint64_t bit = os::signal_bit(signal);
   os::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, os::arg(&bit), 0, sizeof bit);
-  os::raw_syscall(SYS_rt_sigqueueinfo, os::raw_syscall(SYS_getpid), signal, os::arg(&info));
+  (void)give_to_kernel(info);
 }
 
 struct call {
@@ -318,6 +318,16 @@ void look_at_signals(thread& t) noexcept {
 
 /// A carrier that sleeps takes anything else: signals that nobody wants wait in the process's inbox.
 std::uint64_t mask_while_idle() noexcept { return left_to_kernel.load(memory_order::relaxed); }  // relaxed: a hint
+
+int give_to_kernel(siginfo_t info) noexcept {
+  const long process = os::raw_syscall(SYS_getpid);
+  long result = os::raw_syscall(SYS_rt_sigqueueinfo, process, info.si_signo, os::arg(&info));
+  if (result == -EPERM) {  // a kernel thread other than the first may not say that kill or the kernel sent it
+    info.si_code = SI_QUEUE;
+    result = os::raw_syscall(SYS_rt_sigqueueinfo, process, info.si_signo, os::arg(&info));
+  }
+  return static_cast<int>(-result);
+}
 
 void leave_to_kernel(std::uint64_t which) noexcept {
   left_to_kernel.fetch_or(which & ~os::never_blocked, memory_order::relaxed);  // relaxed: a hint

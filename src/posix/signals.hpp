@@ -54,6 +54,8 @@ std::uint64_t mask_while_idle() noexcept;
 
 /// A signalfd reads these from now on.
 void leave_to_kernel(std::uint64_t which) noexcept;
+/// Makes a signal pending for the process in the kernel, where a signalfd shows it. An errno code.
+int give_to_kernel(siginfo_t info) noexcept;
 
 /// Runs `h` on the calling thread, in the frame `context`: a fault's handler.
 void run_fault_handler(user_thread* me, const handler_choice& h, int signal, siginfo_t* info, void* context) noexcept;

@@ -110,7 +110,16 @@ int accept_one(user_thread& me, int fd, sockaddr* from, socklen_t* size, int fla
   if (known_nonblocking(fd)) return static_cast<int>(to_errno(plain(fd)));
   const nanoseconds_at until = socket_deadline(fd, SO_RCVTIMEO);
   const auto attempt = [&](io::turn& t) -> long {
-    if (t.take(until) == io::wait_end::refused) return must_block;
+    switch (t.take(until)) {
+      case io::wait_end::ready:
+        break;
+      case io::wait_end::deadline:
+        return -EAGAIN;
+      case io::wait_end::interrupt:
+        return disturbed;
+      case io::wait_end::refused:
+        return must_block;
+    }
     pollfd p{.fd = t.fd(), .events = POLLIN, .revents = 0};
     const timespec now{};
     if (raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8) == 0 && after_eagain(t.fd()) == would_block) return would_block;

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <climits>
 
@@ -19,6 +20,7 @@
 #include "os/syscall.hpp"
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
+#include "posix/fork.hpp"
 #include "posix/ids.hpp"
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
@@ -241,6 +243,23 @@ long weft_syscall(long number, long a, long b, long c, long d, long e, long f) {
       user_thread* t = group && static_cast<int>(a) != os::raw_syscall(SYS_getpid) ? nullptr : by_id(static_cast<int>(group ? b : a));
       return t != nullptr ? signal_by_id(*t, static_cast<int>(group ? c : b)) : to_errno(pass());
     }
+    case SYS_clone:
+      if ((a & (CLONE_VM | CLONE_THREAD)) != 0) return to_errno(pass());
+      [[fallthrough]];
+    case SYS_fork: {
+      const long child = pass();
+      if (child == 0) go_on_as_child();
+      return to_errno(child);
+    }
+    // What is done with a descriptor's number must be known, by whatever name it goes.
+    case SYS_close:
+      return ::close(static_cast<int>(a));
+    case SYS_close_range:
+      return ::close_range(static_cast<unsigned>(a), static_cast<unsigned>(b), static_cast<int>(c));
+    case SYS_dup2:
+      return ::dup2(static_cast<int>(a), static_cast<int>(b));
+    case SYS_dup3:
+      return ::dup3(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c));
     default:
       return to_errno(pass());
   }

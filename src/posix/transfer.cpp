@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // read, write and their kin. A blocking write returns when everything is written, as the kernel's does.
+#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "os/memory.hpp"
 #include "os/syscall.hpp"
 #include "posix/blocking.hpp"
 #include "posix/descriptors.hpp"
@@ -23,6 +25,13 @@ ssize_t read_parts(user_thread& me, int fd, const iovec* parts, int count) {
   if (result != must_block) return to_errno(result);
   const blocking stretch(me);
   return libc.readv(fd, parts, count);
+}
+
+/// May we look at the list? What the kernel would refuse is left to it.
+bool can_be_split(const iovec* parts, int count) noexcept {
+  if (count <= 0 || count > IOV_MAX) return false;
+  const auto first = reinterpret_cast<std::uintptr_t>(parts);
+  return os::can_read(first) && os::can_read(first + static_cast<std::size_t>(count) * sizeof(iovec) - 8);
 }
 
 /// The parts of a message that are still to be written. At most IOV_MAX of them at a time.
@@ -117,7 +126,7 @@ WEFT_EXPORT ssize_t __read_chk(int fd, void* buffer, size_t bytes, size_t room) 
 }
 WEFT_EXPORT ssize_t readv(int fd, const iovec* parts, int count) {
   user_thread* me = parkable();
-  if (me == nullptr || count <= 0 || count > 1024) return libc.readv(fd, parts, count);
+  if (me == nullptr || !can_be_split(parts, count)) return libc.readv(fd, parts, count);
   return read_parts(*me, fd, parts, count);
 }
 
@@ -129,7 +138,7 @@ WEFT_EXPORT ssize_t write(int fd, const void* buffer, size_t bytes) {
 }
 WEFT_EXPORT ssize_t writev(int fd, const iovec* parts, int count) {
   user_thread* me = parkable();
-  if (me == nullptr || count <= 0 || count > 1024) return libc.writev(fd, parts, count);
+  if (me == nullptr || !can_be_split(parts, count)) return libc.writev(fd, parts, count);
   return write_parts(*me, fd, parts, count);
 }
 

@@ -86,6 +86,7 @@ CASES = {
     "cancellation": program("cancellation", variants=PREEMPTED),
     "cancellation_at_once": program("cancellation_at_once", variants=PREEMPTED),
     "credentials": program("credentials"),
+    "descriptor_traps": program("descriptor_traps"),
     "descriptors": program("descriptors", variants=PREEMPTED),
     "io_uring_refused": program(
         "refuse_io_uring", "{bin}/waiting_crowd", variants=tuple(Variant(each.model, ("--io=uring",)) for each in USER_LEVEL),
