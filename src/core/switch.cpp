@@ -127,10 +127,12 @@ thread* scheduler::pick(slot& s) noexcept {
     return pick_rotated(s);
   if (thread* t = s.swap_newest(nullptr)) return t;
   slot::bump(s.slices);
-  // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever.
+  // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever. A whole
+  // share of it, and no new events before it is empty: ten thousand ready descriptors would otherwise fill the slot's own
+  // queue faster than it drains, and what overflowed from there into the global queue would wait for seconds.
   if (s.slices.load(memory_order::relaxed) % 61 == 0) {  // relaxed: ours
-    poll_events();
-    if (thread* t = global_.pop()) return t;
+    if (global_.empty()) poll_events();
+    if (thread* t = take_global(s)) return t;
   }
   if (thread* t = s.queue.pop()) return t;
   return take_global(s);
