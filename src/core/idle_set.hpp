@@ -3,8 +3,9 @@
 // event source.
 // I1  A carrier is in the list of sleepers exactly while `asleep` is true; whoever takes it off must wake it.
 // I2  `lookout` is the time at which the time keeper will look at the timers, `never` when there is none.
-// I3  At most one sleeper watches; it sleeps inside the event source, and whoever takes it off interrupts that. None becomes
-//     watcher while no slot is idle: it could not run what it finds.
+// I3  At most one carrier watches; it sleeps inside the event source, and whoever takes it off interrupts that. It stays the
+//     watcher until it is out again (remove_sleeper): a second one inside could hear the interrupt that is meant for the
+//     first. None becomes watcher while no slot is idle: it could not run what it finds.
 #pragma once
 #include <cstdint>
 
@@ -74,6 +75,10 @@ class idle_set {
   /// True if `c` was still listed and is not any more; false if somebody took it off and is about to wake it.
   bool remove_sleeper(carrier& c) noexcept {
     locked hold(lock_);
+    if (watcher_ == &c) {
+      watcher_ = nullptr;
+      watched_.store(false, memory_order::relaxed);  // relaxed: as in watched
+    }
     if (!c.asleep) return false;
     unlink_locked(c);
     return true;
@@ -120,10 +125,6 @@ class idle_set {
     (c.prev_asleep != nullptr ? c.prev_asleep->next_asleep : sleepers_) = c.next_asleep;
     if (c.next_asleep != nullptr) c.next_asleep->prev_asleep = c.prev_asleep;
     c.asleep = false;
-    if (watcher_ == &c) {
-      watcher_ = nullptr;
-      watched_.store(false, memory_order::relaxed);  // relaxed: as in watched
-    }
     if (keeper_ == &c) {
       keeper_ = nullptr;
       lookout_.store(never, memory_order::seq_cst);  // [lookout-1]
