@@ -74,8 +74,10 @@ bool rwlock_word::unlock_write_fast() noexcept {
 
 /// The lists are from before a fork: whoever gets their lock in this process first empties them.
 void rwlock_word::drop_stale_lists(std::uint64_t seen, rwlock_queues q) noexcept {
+  // A reader that was about to let go does not exist here, and had nobody to hand on to.
+  const std::uint64_t holders = seen & ((seen & handing) != 0 ? reader_mask : reader_mask | writer);
   // [rwlock-2] acquire: nothing of the old lists counts, but the next holder's links must come after ours.
-  if (!word_.compare_exchange_strong(seen, (seen & (reader_mask | writer)) | list_locked | mark(), memory_order::acquire,
+  if (!word_.compare_exchange_strong(seen, holders | list_locked | mark(), memory_order::acquire,
                                      memory_order::relaxed))  // relaxed: somebody else did it
     return;
   q.readers.clear();
@@ -130,7 +132,12 @@ int rwlock_word::wait_slow(thread& me, rwlock_queues q, nanoseconds_at deadline,
   (as == role::reader ? q.readers : q.writers).push_back(w);
   word_.fetch_and(~list_locked, memory_order::release);  // [rwlock-2] our link
   const wake_reason why = park(me, w.wait, deadline);
-  if (why == wake_reason::owner) return 0;  // [rwlock-1] through the claim: the lock is ours
+  if (why == wake_reason::owner) {
+    // [rwlock-1] acquire, and through the claim: the lock is ours. But a last holder claims before it stores our share.
+    if (as == role::reader && !fault("rwlock.runs_ahead"))
+      for (int turn = 0; (word_.load(memory_order::acquire) & writer) != 0;) wait_a_moment(turn);
+    return 0;
+  }
   leave(w, q, as);
   return why == wake_reason::deadline ? ETIMEDOUT : EINTR;
 }
@@ -185,7 +192,7 @@ void rwlock_word::unlock_read_slow(rwlock_queues q) noexcept {
     std::uint64_t seen = word_.load(memory_order::relaxed);  // relaxed: the exchange decides
     if ((seen & reader_mask) != 1 || (seen & waiters) == 0 || stale(seen)) continue;
     // [rwlock-1] [rwlock-2] acquire: the lists, and what the readers before us did: whom we hand over to comes after it.
-    if ((seen & list_locked) == 0 && word_.compare_exchange_weak(seen, (seen - reader) | writer | list_locked, memory_order::acquire,
+    if ((seen & list_locked) == 0 && word_.compare_exchange_weak(seen, (seen - reader) | writer | list_locked | handing, memory_order::acquire,
                                                                  memory_order::relaxed))  // relaxed: retry
       break;
     wait_a_moment(turn);

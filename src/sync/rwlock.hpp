@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // A reader-writer lock of one 64-bit word and two lists, to be laid into whatever the program calls its lock.
 //
-// word: readers (count) | writer | list_locked | waiters | closed | generation (only beside one of the latter three).
+// word: readers (count) | writer | list_locked | waiters | closed | handing | generation (only beside one of the
+// latter four).
 // I1  `waiters` is set exactly while a list is not empty, as seen by whoever holds list_locked.
 // I2  `closed`: new readers queue although only readers hold the lock, because a writer waits and goes first. It is never
 //     set while the lock is free.
@@ -13,7 +14,8 @@
 //   link; clear list_locked; park                     CAS w -> writer | list_locked; claim who is next; store their word
 //
 //     So whoever waits in a list and has not been claimed waits for somebody who will see the list. A last reader turns
-//     its share into the writer's bit for the moment: nobody can come in between its look at the lists and the hand-over.
+//     its share into the writer's bit for the moment (`handing`): nobody can come in between its look at the lists and the
+//     hand-over. A reader that is claimed before it has parked waits for that to end: its share is not in the word yet.
 // I4  A holder's last touch is the exchange or store that lets go: the lock may be destroyed by the next holder.
 // I5  A waiter that gives up unlinks itself under list_locked; if it was the last writer, the readers that queued behind
 //     it get their shares at once.
@@ -48,8 +50,8 @@ class rwlock_word {
  public:
   static constexpr std::uint64_t reader = 1, reader_mask = 0x3fffffff, writer = std::uint64_t{1} << 30,
                                  list_locked = std::uint64_t{1} << 31, waiters = std::uint64_t{1} << 32,
-                                 closed = std::uint64_t{1} << 33;
-  static constexpr int generation_shift = 34;
+                                 closed = std::uint64_t{1} << 33, handing = std::uint64_t{1} << 34;
+  static constexpr int generation_shift = 35;
 
   /// Never wait. 0, EBUSY, or EAGAIN at the greatest count of readers.
   int try_read() noexcept;
