@@ -9,6 +9,7 @@
 #include <new>
 
 #include "core/section.hpp"
+#include "os/clock.hpp"
 #include "os/mapping.hpp"
 #include "posix/binding.hpp"
 #include "posix/blocking.hpp"
@@ -54,11 +55,40 @@ int wait(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) noe
   return why == wake_reason::deadline ? ETIMEDOUT : 0;
 }
 
-/// Both must be libc's: its function unlocks the mutex itself.
+/// A shared condition with a mutex that is ours: libc's function could not unlock it, and a signal in between would be lost.
+/// So the wait is short, and its end looks like one of the wake-ups for no reason that POSIX allows.
+int wait_briefly(pthread_cond_t* c, pthread_mutex_t* mutex, nanoseconds_at deadline) {
+  constexpr nanoseconds_at longest = 2 * millisecond;
+  if (!may_wait_with(mutex)) return EPERM;
+  user_thread& me = self();
+  cancellation_point(me);
+  const no_asynchronous_cancel stretch(me);
+  int state;
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  pthread_mutex_t instead = PTHREAD_MUTEX_INITIALIZER;
+  libc.pthread_mutex_lock(&instead);
+  const unsigned count = release_for_wait(mutex);
+  const nanoseconds_at now = os::now(), end = deadline <= now ? now : deadline - now < longest ? deadline : now + longest;
+  const timespec when{end / second, end % second};
+  const int error = while_blocking([&] { return libc.pthread_cond_clockwait(c, &instead, CLOCK_MONOTONIC, &when); });
+  const int retaken = reacquire_after_wait(mutex, count);
+  ::pthread_setcancelstate(state, nullptr);
+  cancellation_point(me);
+  return retaken != 0 ? retaken : error == ETIMEDOUT && deadline <= end ? ETIMEDOUT : 0;
+}
+
+/// libc marks a shared condition that was made for CLOCK_MONOTONIC in __wrefs, too.
+clockid_t clock_of_shared(const pthread_cond_t* c) noexcept { return (c->__data.__wrefs & 2) != 0 ? CLOCK_MONOTONIC : CLOCK_REALTIME; }
+
+/// libc's function unlocks the mutex itself, if it is libc's.
 template <class Wait>
-int wait_in_libc(const pthread_mutex_t* mutex, Wait call) {
-  if (native() || runtime.now != stage::running) return call();
-  if (!mutex_of_libc(mutex)) return EINVAL;
+int wait_in_libc(pthread_cond_t* c, pthread_mutex_t* mutex, clockid_t clock, const timespec* when, Wait call) {
+  if (native()) return call();
+  if (!mutex_of_libc(mutex)) {
+    nanoseconds_at deadline = never;
+    return to_deadline(clock, when, deadline) ? wait_briefly(c, mutex, deadline) : EINVAL;
+  }
+  if (runtime.now != stage::running) return call();
   if (!mutex_needs_kernel_thread(mutex)) return while_blocking(call);
   const as_kernel_thread stretch(self());
   return call();
@@ -101,14 +131,14 @@ WEFT_EXPORT int pthread_cond_destroy(pthread_cond_t* c) {
 
 WEFT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* mutex) {
   touch();
-  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_wait(c, mutex); });
+  if (of_libc(c)) return wait_in_libc(c, mutex, CLOCK_REALTIME, nullptr, [=] { return libc.pthread_cond_wait(c, mutex); });
   return wait(c, mutex, never);
 }
 
 WEFT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* mutex, clockid_t clock,
                                        const timespec* when) {
   touch();
-  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_clockwait(c, mutex, clock, when); });
+  if (of_libc(c)) return wait_in_libc(c, mutex, clock, when, [=] { return libc.pthread_cond_clockwait(c, mutex, clock, when); });
   nanoseconds_at deadline = never;
   if (!to_deadline(clock, when, deadline)) return EINVAL;
   return wait(c, mutex, deadline);
@@ -116,7 +146,7 @@ WEFT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* mutex
 
 WEFT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* mutex, const timespec* when) {
   touch();
-  if (of_libc(c)) return wait_in_libc(mutex, [=] { return libc.pthread_cond_timedwait(c, mutex, when); });
+  if (of_libc(c)) return wait_in_libc(c, mutex, clock_of_shared(c), when, [=] { return libc.pthread_cond_timedwait(c, mutex, when); });
   return pthread_cond_clockwait(c, mutex, data_of(c).clock, when);
 }
 

@@ -85,7 +85,8 @@ bool already_mine(mutex_data& m, attempt how, int& result) noexcept {
   if (kind != PTHREAD_MUTEX_RECURSIVE && kind != PTHREAD_MUTEX_ERRORCHECK) return false;
   if (m.owner != my_id().value) return false;
   if (kind == PTHREAD_MUTEX_ERRORCHECK) {
-    result = how == attempt::try_only ? EBUSY : EDEADLK;
+    // libc's robust and inheriting ones say EDEADLK even to trylock.
+    result = how == attempt::try_only && (m.kind & (robust_bit | inherit_bit)) == 0 ? EBUSY : EDEADLK;
   } else if (m.count == 0xffffffff) {
     result = EAGAIN;
   } else {

@@ -6,7 +6,8 @@
 // its own, wait in the kernel on the same words: so a wake-up that finds fewer waiters than asked for goes on to the kernel.
 // A futex without FUTEX_PRIVATE_FLAG belongs to every process that maps the word. If nobody else can, because the memory
 // is private, it is served like a private one; otherwise the thread gives its slot away and waits in the kernel.
-// Futexes with priority inheritance are the kernel's: it knows their owners by kernel thread.
+// Futexes with priority inheritance are in pi_futex; those that other processes see are the kernel's, for a thread that is
+// bound to its kernel thread from then on.
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -18,12 +19,15 @@
 #include "core/section.hpp"
 #include "os/mapping.hpp"
 #include "os/syscall.hpp"
+#include "posix/binding.hpp"
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 #include "posix/fork.hpp"
 #include "posix/ids.hpp"
+#include "posix/pi_futex.hpp"
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
+#include "posix/thread_life.hpp"
 #include "sync/futex_table.hpp"
 
 namespace weft::posix {
@@ -59,7 +63,8 @@ bool deadline_of(const futex_call& c, nanoseconds_at& deadline) noexcept {
   deadline = never;
   if (when == nullptr) return true;
   if (when->tv_sec < 0 || when->tv_nsec < 0 || when->tv_nsec >= second) return false;
-  if (c.command() == FUTEX_WAIT_BITSET)
+  if (c.command() == FUTEX_LOCK_PI) return to_deadline(CLOCK_REALTIME, when, deadline);
+  if (c.command() != FUTEX_WAIT)
     return to_deadline((c.operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC, when, deadline);
   timespec now;
   ::clock_gettime(CLOCK_MONOTONIC, &now);  // the kernel measures a relative time by this clock whatever is asked for
@@ -188,9 +193,56 @@ long futex_wake_op(const futex_call& c) noexcept {
   return woken;
 }
 
+/// The kernel moves waiters to the second word, where they get it one after the other. Here all of them wake and ask for it.
+long futex_wait_for_pi(const futex_call& c, nanoseconds_at deadline) noexcept {
+  user_thread& me = self();
+  int error;
+  do {
+    const section in(me);
+    error = sync::futexes.wait(me, *c.word, c.value, sync::futex_table::any, deadline);
+  } while (error == EINTR);
+  return error != 0 ? -error : lock_pi(*c.second, when_held::wait, deadline);
+}
+
+long futex_wake_for_pi(const futex_call& c) noexcept {
+  const int move = static_cast<int>(c.fourth);
+  if (c.value != 1 || move < 0) return -EINVAL;
+  const int most = move < INT_MAX ? move + 1 : move;
+  sync::futex_table::requeued done;
+  const section in(self());
+  return sync::futexes.requeue(*c.word, *c.second, most, 0, &c.third_value, done) ? done.woken : -EAGAIN;
+}
+
+long futex_pi(const futex_call& c) noexcept {
+  const int command = c.command();
+  const bool two_words = command == FUTEX_WAIT_REQUEUE_PI || command == FUTEX_CMP_REQUEUE_PI;
+  sync::futex_word* held = two_words ? c.second : c.word;
+  if (!usable(held)) return c.in_kernel();
+  if (two_words && c.word == c.second) return -EINVAL;
+  if (!c.is_private() && !os::is_private_memory(held)) {
+    bind_to_carrier(self());
+    return c.in_kernel();
+  }
+  nanoseconds_at deadline = never;
+  if ((command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI) && !deadline_of(c, deadline))
+    return -EINVAL;
+  switch (command) {
+    case FUTEX_UNLOCK_PI:
+      return unlock_pi(*held);
+    case FUTEX_TRYLOCK_PI:
+      return lock_pi(*held, when_held::give_up, never);
+    case FUTEX_WAIT_REQUEUE_PI:
+      return futex_wait_for_pi(c, deadline);
+    case FUTEX_CMP_REQUEUE_PI:
+      return futex_wake_for_pi(c);
+    default:
+      return lock_pi(*held, when_held::wait, deadline);
+  }
+}
+
 long futex(const futex_call& c) noexcept {
   const int command = c.command();
-  const bool waits = command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET;
+  const bool waits = command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI;
   const int flags = c.operation & ~FUTEX_CMD_MASK & ~FUTEX_PRIVATE_FLAG;
   if (!usable(c.word) || (flags & ~(waits ? FUTEX_CLOCK_REALTIME : 0)) != 0) return c.in_kernel();
   switch (command) {
@@ -205,6 +257,13 @@ long futex(const futex_call& c) noexcept {
       return usable(c.second) ? futex_requeue(c) : c.in_kernel();
     case FUTEX_WAKE_OP:
       return usable(c.second) ? futex_wake_op(c) : c.in_kernel();
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_TRYLOCK_PI:
+    case FUTEX_UNLOCK_PI:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_CMP_REQUEUE_PI:
+      return futex_pi(c);
     default:
       return blocked_in_kernel(c);
   }
@@ -237,6 +296,11 @@ long weft_syscall(long number, long a, long b, long c, long d, long e, long f) {
       return id_of(self());
     case SYS_sched_yield:
       return ::sched_yield();
+    case SYS_exit: {
+      user_thread& me = self();
+      if (me.kind == thread_kind::user || is_bound(me)) end_thread_at_once(me, static_cast<int>(a));
+      return to_errno(pass());
+    }
     case SYS_tkill:
     case SYS_tgkill: {
       const bool group = number == SYS_tgkill;

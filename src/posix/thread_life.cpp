@@ -95,6 +95,11 @@ void free_leftovers(user_thread& me) noexcept {
 /// The thread block: new, or made to look new. False: no memory.
 bool prepare_block(user_thread& me, user_thread& t) noexcept {
   free_leftovers(me);
+  if (t.abandoned) {  // key values, cleanup handlers, destructors: all of the thread that ended at once
+    t.block_built = t.abandoned = false;
+    const std::uintptr_t low = mem::thread_block_low(t.thread_pointer);
+    ::memset(reinterpret_cast<void*>(low), 0, reinterpret_cast<std::uintptr_t>(&t) - low);
+  }
   if (!t.block_built) {
     t.block_built = mem::build_block(t.thread_pointer);
     if (!t.block_built) return false;
@@ -253,16 +258,18 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
   return false;
 }
 
-[[noreturn]] void end_thread(user_thread& me) noexcept {
-  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // destructors are not to be left by unwinding
-  mem::run_thread_local_destructors();
-  run_key_destructors();
-  if (mem::stacks.crowded(me.top.size_class)) {
-    // Its memory will hardly be needed again soon: what it keeps of the heap goes back, as at a kernel thread's end.
-    if (me.thread_pointer != runtime.main.thread_pointer) mem::forget_dynamic_blocks(me.thread_pointer);
-    mem::shed_malloc_cache();
-    free_leftovers(me);
-  }
+namespace {
+
+/// What libc does not see: it ends the process when the last thread ends that it knows of, and does not know of those that
+/// ended by system call.
+struct unseen_ends {
+  atomic<bool> any{false};
+  atomic<int> status_of_main{0};
+};
+constinit unseen_ends unseen;
+
+/// The end of end_thread: takes the thread out of everybody's sight.
+[[noreturn]] void leave_process(user_thread& me) noexcept {
   {
     const section in(me);
     leave_robust_mutexes(me);
@@ -287,8 +294,33 @@ bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcep
       the_scheduler.retire(me, successor);
     }
   }
+  if (unseen.any.load(memory_order::relaxed))  // relaxed: whoever ended left the registry before us, under its lock
+    ::_exit(unseen.status_of_main.load(memory_order::relaxed));  // relaxed: as above
   // The last thread of the process ends it, as if main had returned 0.
   ::exit(0);
+}
+
+}  // namespace
+
+[[noreturn]] void end_thread(user_thread& me) noexcept {
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // destructors are not to be left by unwinding
+  mem::run_thread_local_destructors();
+  run_key_destructors();
+  if (mem::stacks.crowded(me.top.size_class)) {
+    // Its memory will hardly be needed again soon: what it keeps of the heap goes back, as at a kernel thread's end.
+    if (me.thread_pointer != runtime.main.thread_pointer) mem::forget_dynamic_blocks(me.thread_pointer);
+    mem::shed_malloc_cache();
+    free_leftovers(me);
+  }
+  leave_process(me);
+}
+
+[[noreturn]] void end_thread_at_once(user_thread& me, int status) noexcept {
+  unseen.any.store(true, memory_order::relaxed);  // relaxed: see leave_process
+  if (&me == &runtime.main) unseen.status_of_main.store(status & 0xff, memory_order::relaxed);  // relaxed: see leave_process
+  me.result = nullptr;
+  me.abandoned = true;
+  leave_process(me);
 }
 
 void thread_retired(thread& raw) noexcept {
@@ -327,7 +359,7 @@ namespace {
 /// A stack's pages are about to go.
 std::size_t strip(mem::stack_top& top) noexcept {
   user_thread& t = *thread_at(&top);
-  if (!t.block_built || mem::strip_block(t.thread_pointer)) return 0;
+  if (t.abandoned || !t.block_built || mem::strip_block(t.thread_pointer)) return 0;
   return reinterpret_cast<std::uintptr_t>(&t + 1) - mem::thread_block_low(t.thread_pointer);
 }
 }  // namespace

@@ -31,6 +31,9 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept;
 
 /// Ends the calling thread: destructors, then no return.
 [[noreturn]] void end_thread(user_thread& me) noexcept;
+/// The same without destructors, as the system call `exit` ends a kernel thread. If it is the process's last thread, the
+/// process ends as at once; its status is main's.
+[[noreturn]] void end_thread_at_once(user_thread& me, int status) noexcept;
 
 /// Scheduler hook: nobody stands on the thread's stack any more.
 void thread_retired(thread& t) noexcept;

@@ -39,6 +39,7 @@ struct user_thread : thread {
   bool ended = false;
   bool detached = false;
   bool joining = false;    ///< Somebody is inside pthread_join for it.
+  bool abandoned = false;  ///< It ended without destructors: the block must be built anew.
   bool block_built = false;
   user_thread* joins = nullptr;  ///< Whom it is joining, to detect two threads that join each other.
   sync::waiter* joiner = nullptr;

@@ -164,6 +164,20 @@ futex_table::woken_both futex_table::wake_op(futex_word& first, futex_word& seco
   return done;
 }
 
+void futex_table::hand_over(futex_word& word, std::uint32_t (*name)(const thread&)) noexcept {
+  bucket& b = bucket_of(word);
+  wait_list::woken next;
+  {
+    locked hold(b.lock);
+    next = b.list.claim_first_of(
+        [&](const waiter& w) { return w.address == &word && static_cast<const futex_waiter&>(w).bits == heirs; });
+    // [futex-1] release, to whoever takes the word by an exchange of its own; an heir comes through the claim. Somebody who is
+    // about to wait looks at the word after this, and finds it changed.
+    word.store(next.who != nullptr ? name(*next.who) : 0, memory_order::release);
+  }
+  if (next.parked) make_ready(*next.who);
+}
+
 void futex_table::begin_anew() noexcept {
   for (bucket& b : buckets) new (&b) bucket;
 }

@@ -25,6 +25,8 @@ using futex_word = atomic<std::uint32_t>;
 class futex_table {
  public:
   static constexpr std::uint32_t any = 0xffffffff;
+  /// For waiters whom no wake-up finds, only hand_over.
+  static constexpr std::uint32_t heirs = 0;
   /// A test of the old value of a word, and what to make of it, for wake_op.
   using operation = bool (*)(futex_word& word, std::uint32_t code);
 
@@ -49,6 +51,9 @@ class futex_table {
   };
   woken_both wake_op(futex_word& first, futex_word& second, int wake, int wake_second, operation operate,
                      std::uint32_t code) noexcept;
+
+  /// [section] The word goes to whoever of the `heirs` waits longest, as the value that `name` gives the thread; 0 if nobody waits.
+  void hand_over(futex_word& word, std::uint32_t (*name)(const thread&)) noexcept;
 
   /// In a forked child: nobody waits.
   void begin_anew() noexcept;

@@ -78,6 +78,7 @@ CASES = {
     "handed_off": program("handed_off", variants=PREEMPTED, most_rescues=20),
     "rwlocks": program("rwlocks", variants=PREEMPTED),
     "futexes": program("futexes"),
+    "lock_answers": program("lock_answers"),
     "robust_mutexes": program("robust_mutexes"),
     "shared_locks": program("shared_locks"),
     "pthread_exit": program("pthread_exit", variants=PREEMPTED),
