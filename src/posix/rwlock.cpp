@@ -47,8 +47,8 @@ sync::rwlock_queues queues_of(rwlock_data& l) noexcept {
 }
 
 int read_until(rwlock_data& l, nanoseconds_at deadline) noexcept {
-  if (l.writer == my_id()) return EDEADLK;
   if (const int error = l.word.try_read(); error != EBUSY) return error;
+  if (l.writer == my_id()) return EDEADLK;
   user_thread& me = self();
   for (;;) {
     const section in(me);
