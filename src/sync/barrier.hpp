@@ -4,6 +4,13 @@
 //
 // I1  Whoever completes a round starts the next one and claims every waiter under one hold of the lock: a thread that
 //     comes round again at once belongs to the next round.
+//
+//       waiter whose wait a signal ends               last to arrive
+//       park returns: interrupted                     lock; ++round; claim whoever is linked; unlock
+//       lock; unlink; round == mine?; unlock          (its claim of that waiter is lost)
+//
+//     The waiter locks first: it sees its round open, and asks again() later. The last one does: the round is over.
+//
 // I2  A thread that is claimed never touches the barrier again. One whose wait was ended by a signal counts as `away`
 //     until it has seen, under the lock, whether its round is over; destroy waits for those.
 #pragma once
