@@ -293,6 +293,7 @@ long weft_syscall(long number, long a, long b, long c, long d, long e, long f) {
       return to_errno(futex({reinterpret_cast<sync::futex_word*>(a), static_cast<int>(b), static_cast<std::uint32_t>(c), d,
                              reinterpret_cast<sync::futex_word*>(e), static_cast<std::uint32_t>(f)}));
     case SYS_gettid:
+    case SYS_set_tid_address:  // which answers with the id; the address is the carrier's, who tells the engine of its end by it
       return id_of(self());
     case SYS_sched_yield:
       return ::sched_yield();
