@@ -277,6 +277,18 @@ long to_errno(long result) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// Natively libc registers a list for each thread; so it does for ours, but for the kernel, which is told when it is used.
+long robust_list_of(const user_thread& t, long head, long bytes) noexcept {
+  if (head == 0 || bytes == 0) return to_errno(-EFAULT);
+  *reinterpret_cast<std::uintptr_t*>(head) = mem::robust_list(t.thread_pointer);
+  *reinterpret_cast<std::size_t*>(bytes) = sizeof(robust_list_head);
+  return 0;
+}
+
+}  // namespace
+
 }  // namespace weft::posix
 
 using namespace weft;
@@ -295,6 +307,14 @@ long weft_syscall(long number, long a, long b, long c, long d, long e, long f) {
     case SYS_gettid:
     case SYS_set_tid_address:  // which answers with the id; the address is the carrier's, who tells the engine of its end by it
       return id_of(self());
+    case SYS_get_robust_list: {
+      user_thread* t = a == 0 ? &self() : by_id(static_cast<int>(a));
+      return t != nullptr ? robust_list_of(*t, b, c) : to_errno(pass());
+    }
+    case SYS_set_robust_list:
+      // The list that libc made for the thread is in force as it is; one of the program's own needs a kernel thread.
+      if (static_cast<std::uintptr_t>(a) == mem::robust_list(self().thread_pointer)) return 0;
+      return bound_call(number, a, b);
     case SYS_sched_yield:
       return ::sched_yield();
     case SYS_exit: {
