@@ -32,7 +32,7 @@ struct kernel_action {
   void* restorer;
   std::uint64_t mask;
 };
-constinit kernel_action of_libc;
+constinit kernel_action of_libc{};
 
 void cancel_handler(int signal, siginfo_t* info, void* context) {
   thread* t = current();

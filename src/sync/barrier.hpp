@@ -48,7 +48,7 @@ class barrier {
   generation_lock lock_;
   std::uint32_t arrived_ = 0;
   std::uint32_t count_;
-  std::uint32_t of_libc_ = 0;
+  [[maybe_unused]] std::uint32_t of_libc_ = 0;
   waiter* first_ = nullptr;
   std::uint32_t round_ = 0;
   std::uint32_t away_ = 0;
