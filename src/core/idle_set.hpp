@@ -33,6 +33,18 @@ class idle_set {
     return take_slot_locked();
   }
 
+  /// Takes this very slot off the list. False: it is not there, somebody has it.
+  bool take_slot(slot& s) noexcept {
+    locked hold(lock_);
+    for (slot** link = &slots_; *link != nullptr; link = &(*link)->next_idle) {
+      if (*link != &s) continue;
+      *link = s.next_idle;
+      count_.fetch_sub(1, memory_order::relaxed);  // relaxed: only increments must be seen
+      return true;
+    }
+    return false;
+  }
+
   /// The watcher only if nobody else sleeps.
   carrier* take_sleeper() noexcept {
     locked hold(lock_);

@@ -113,7 +113,8 @@ bool monitor::look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept {
   // a moment ago (hand: release), is there when we look at it.
   carrier* c = s.holder.load(memory_order::acquire);
   if (c == nullptr) {
-    if (own_work) scheduler_.wake_one_more();  // no carrier could be had for it before: try again
+    // No carrier could be had for it before: try again, with this slot. Another one's carrier would not see its newest.
+    if (own_work && scheduler_.idle().take_slot(s)) (void)scheduler_.give_slot(s);
     return own_work;
   }
   if (!own_work && scheduler_.global().empty()) return false;

@@ -109,7 +109,7 @@ class Session:
         stderr = self._read("stderr").decode(errors="replace")
         rescues = max((line.get("rescues", 0) for line in stats), default=0)
         return Result(status, self._read("stdout"), stderr, [line["model"] for line in stats], rescues,
-                      {line["io"] for line in stats} - {"none"})
+                      {line.get("io", "none") for line in stats} - {"none"})
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):

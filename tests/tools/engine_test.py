@@ -34,7 +34,7 @@ class WithEngine(ToolTest):
                 result = self.weft("run", f"--model={model}", "--stats", "/usr/bin/python3", "-c", THREADS)
                 self.assertEqual((result.returncode, result.stdout), (0, "5000\n"), result.stderr)
                 self.assertRegex(result.stderr, rf"^weft: stats: model={re.escape(model)} parallelism=\d+ threads=\d+ "
-                                                r"most_alive=\d+ switches=\d+ preemptions=\d+ rescues=\d+ carriers=\d+\n$")
+                                                r"most_alive=\d+ switches=\d+ preemptions=\d+ rescues=\d+ carriers=\d+ io=\w+\n$")
 
     def test_exit_status_and_input_pass_through(self):
         program = "import sys; sys.stdout.write(sys.stdin.read().upper()); sys.exit(7)"
