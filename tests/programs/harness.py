@@ -59,7 +59,7 @@ def io_uring_works():
 
 # For programs that wait for descriptors.
 WAITING = PREEMPTED + (
-    (Variant("m:n", ("--io=uring",)), Variant("n:1", ("--io=uring",)), Variant("m:n", ("--io=uring", "--slice=1", "--parallelism=4")))
+    (Variant("m:n", ("--io=uring",)), Variant("n:1", ("--io=uring",)))  # not with short slices: see README's limits
     if io_uring_works() else ()
 )
 
