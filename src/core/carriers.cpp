@@ -148,8 +148,8 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
   carrier* c = make_carrier_record();
   if (c == nullptr) return ENOMEM;
   c->tid.store(os::kernel_thread_id(), memory_order::relaxed);  // relaxed: no other carrier exists yet
-  me.signal_mask = os::signal_mask() & ~os::never_blocked;
-  os::set_signal_mask(me.signal_mask);
+  me.signal_mask = os::signal_mask() & ~os::unblockable;
+  os::set_thread_mask(me.signal_mask);
   c->kernel_mask = me.signal_mask;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   c->thread_pointer = arch::thread_pointer();

@@ -197,7 +197,7 @@ void scheduler::adopt_idle_mask(carrier& c) noexcept {
   const std::uint64_t mask = hooks_.idle_mask();
   if (mask == c.kernel_mask) return;
   c.kernel_mask = mask;
-  os::set_signal_mask(mask);
+  os::set_thread_mask(mask);
 }
 
 }  // namespace weft

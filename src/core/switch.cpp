@@ -47,7 +47,7 @@ void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_s
   c.current.store(&next, memory_order::release);  // [current-1] see monitor::inside
   if (next.signal_mask != c.kernel_mask) [[unlikely]] {
     c.kernel_mask = next.signal_mask;
-    os::set_signal_mask(next.signal_mask);
+    os::set_thread_mask(next.signal_mask);
   }
   if (next.thread_pointer == 0) [[unlikely]] current_thread = &next;  // borrowed storage: it tells who runs
   from_stack.leave_for(next.stack, for_ever);

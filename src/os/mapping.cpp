@@ -22,16 +22,20 @@ struct mapping_query {
 };
 constexpr unsigned long ask = _IOWR('f', 17, mapping_query);
 constexpr std::uint64_t writable = 2, shared = 8;
-}  // namespace
 
-bool is_private_memory(const void* address) noexcept {
+/// The flags of the mapping there; 0 if the kernel cannot tell.
+std::uint64_t flags_at(const void* address) noexcept {
   const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+  if (fd < 0) return 0;
   mapping_query q;
   q.query_addr = reinterpret_cast<std::uintptr_t>(address);
   const long result = raw_syscall(SYS_ioctl, fd, static_cast<long>(ask), arg(&q));
   raw_syscall(SYS_close, fd);
-  return result == 0 && (q.vma_flags & (writable | shared)) == writable;
+  return result == 0 ? q.vma_flags : 0;
 }
+}  // namespace
+
+bool is_private_memory(const void* address) noexcept { return (flags_at(address) & (writable | shared)) == writable; }
+bool is_shared_memory(const void* address) noexcept { return (flags_at(address) & shared) != 0; }
 
 }  // namespace weft::os

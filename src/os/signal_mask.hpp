@@ -14,15 +14,17 @@ constexpr std::uint64_t signal_bit(int signal) noexcept { return std::uint64_t{1
 /// The signal by which a carrier is asked to switch. Ignored by default, so a stray one harms nobody.
 inline constexpr int preempt_signal = SIGURG;
 
-/// What no thread of the program may block: the engine's own signal, and what the kernel refuses anyhow.
-/// (32 and 33 are libc's own.)
-inline constexpr std::uint64_t never_blocked =
-    signal_bit(preempt_signal) | signal_bit(SIGKILL) | signal_bit(SIGSTOP) | signal_bit(32) | signal_bit(33);
+/// What no thread can block: what the kernel refuses, and what libc keeps for itself (32 and 33).
+inline constexpr std::uint64_t unblockable = signal_bit(SIGKILL) | signal_bit(SIGSTOP) | signal_bit(32) | signal_bit(33);
+/// What the kernel never blocks for a thread: that, and the engine's own signal, which a thread may block only in our books.
+inline constexpr std::uint64_t never_blocked = unblockable | signal_bit(preempt_signal);
 inline constexpr std::uint64_t block_all = ~never_blocked;
 
 inline void set_signal_mask(std::uint64_t mask) noexcept {
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&mask), 0, sizeof mask);
 }
+/// The mask of a thread, as far as it is the kernel's business.
+inline void set_thread_mask(std::uint64_t mask) noexcept { set_signal_mask(mask & ~signal_bit(preempt_signal)); }
 inline std::uint64_t signal_mask() noexcept {
   std::uint64_t mask = 0;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, 0, arg(&mask), sizeof mask);

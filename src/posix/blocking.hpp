@@ -49,17 +49,27 @@ auto while_blocking(F f) {
   return f();
 }
 
+/// The same for a call that returns -1 and EINTR for whatever signal comes: if it was none of the program's, it is made again.
+/// (Most calls are, by the kernel, because the engine's handler has SA_RESTART; those with a timeout and some others are not.)
+template <class F>
+auto while_blocking_undisturbed(F f) {
+  user_thread* me = slot_owner();
+  if (me == nullptr) return f();
+  const std::uint32_t handlers = me->handlers_run;
+  for (;;) {
+    const auto result = while_blocking(f);
+    if (result != -1 || errno != EINTR || me->handlers_run != handlers) return result;
+    cancellation_point(*me);
+  }
+}
+
 /// `attempt` does what `f` does without waiting and returns the kernel's result: only if that is -refusal is it `f`'s turn.
 template <class Attempt, class F>
 auto unless_it_would_block(long refusal, Attempt attempt, F f) -> decltype(f()) {
-  user_thread* me = slot_owner();
-  if (me == nullptr) return f();
+  if (slot_owner() == nullptr) return f();
   const long result = attempt();
   if (result >= 0) return static_cast<decltype(f())>(result);
-  if (result == -refusal) {
-    const blocking stretch(*me);
-    return f();
-  }
+  if (result == -refusal) return while_blocking_undisturbed(f);
   errno = static_cast<int>(-result);
   return -1;
 }

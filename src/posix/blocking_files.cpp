@@ -48,18 +48,23 @@ WEFT_EXPORT int ftruncate(int fd, off_t size) {
 }
 WEFT_EXPORT int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 WEFT_EXPORT int fallocate(int fd, int mode, off_t offset, off_t size) {
-  return while_blocking([=] { return libc.fallocate(fd, mode, offset, size); });
+  return while_blocking_undisturbed([=] { return libc.fallocate(fd, mode, offset, size); });
 }
 WEFT_EXPORT int fallocate64(int fd, int mode, off64_t offset, off64_t size) { return fallocate(fd, mode, offset, size); }
 WEFT_EXPORT int posix_fallocate(int fd, off_t offset, off_t size) {
-  return while_blocking([=] { return libc.posix_fallocate(fd, offset, size); });
+  user_thread* me = slot_owner();
+  for (;;) {
+    const std::uint32_t handlers = me != nullptr ? me->handlers_run : 0;
+    const int error = while_blocking([=] { return libc.posix_fallocate(fd, offset, size); });
+    if (error != EINTR || me == nullptr || me->handlers_run != handlers) return error;
+  }
 }
 WEFT_EXPORT int posix_fallocate64(int fd, off64_t offset, off64_t size) { return posix_fallocate(fd, offset, size); }
 WEFT_EXPORT ssize_t copy_file_range(int in, off64_t* in_at, int out, off64_t* out_at, size_t bytes, unsigned flags) {
-  return while_blocking([=] { return libc.copy_file_range(in, in_at, out, out_at, bytes, flags); });
+  return while_blocking_undisturbed([=] { return libc.copy_file_range(in, in_at, out, out_at, bytes, flags); });
 }
 WEFT_EXPORT int tcdrain(int fd) {
-  return while_blocking([=] { return libc.tcdrain(fd); });
+  return while_blocking_undisturbed([=] { return libc.tcdrain(fd); });
 }
 WEFT_EXPORT ssize_t getrandom(void* buffer, size_t bytes, unsigned flags) {
   return unless_it_would_block_or_is_cancelled(

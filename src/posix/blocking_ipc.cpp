@@ -8,6 +8,7 @@
 
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
+#include "posix/spans.hpp"
 
 using namespace weft;
 using namespace weft::posix;
@@ -15,8 +16,6 @@ using namespace weft::posix;
 namespace {
 
 constexpr timespec no_time = {.tv_sec = 0, .tv_nsec = 0};
-
-bool valid(const timespec* t) noexcept { return t == nullptr || (t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1'000'000'000); }
 
 /// Zero time to wait, instead of IPC_NOWAIT in a copy: there is no bound on the number of operations.
 long semop_now(int id, sembuf* operations, size_t count) noexcept {
@@ -41,9 +40,10 @@ WEFT_EXPORT int semop(int id, sembuf* operations, size_t count) {
 
 WEFT_EXPORT int semtimedop(int id, sembuf* operations, size_t count, const timespec* span) {
   if (!valid(span)) return while_blocking([=] { return libc.semtimedop(id, operations, count, span); });
+  const nanoseconds_at until = deadline_after(span);
   return unless_it_would_block(
       EAGAIN, [=] { return semop_now(id, operations, count); },
-      [=] { return libc.semtimedop(id, operations, count, span); });
+      [=] { return libc.semtimedop(id, operations, count, rest_of(until).get()); });
 }
 
 WEFT_EXPORT ssize_t msgrcv(int id, void* message, size_t bytes, long type, int flags) {
@@ -89,5 +89,7 @@ WEFT_EXPORT int mq_timedsend(mqd_t queue, const char* message, size_t bytes, uns
 }
 
 WEFT_EXPORT int aio_suspend(const aiocb* const list[], int count, const timespec* span) {
-  return while_blocking([=] { return libc.aio_suspend(list, count, span); });
+  if (!valid(span)) return while_blocking([=] { return libc.aio_suspend(list, count, span); });
+  const nanoseconds_at until = deadline_after(span);
+  return while_blocking_undisturbed([=] { return libc.aio_suspend(list, count, rest_of(until).get()); });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // In the child the other threads do not exist: their records stay where they are, and nothing will ever run them. What
 // was half changed by another carrier when fork copied it is dealt with where it lies: the program's objects know
-// generations (sync/generation.hpp), the engine's own lists begin anew. Nothing needs to be done before a fork, and
+// processes (sync/generation.hpp), the engine's own lists begin anew. Nothing needs to be done before a fork, and
 // nothing may be: libc's fork waits for locks whose holders must be able to run.
 // The calling thread is an ordinary kernel thread until it starts the engine anew by creating a thread.
 #include "posix/fork.hpp"
@@ -12,6 +12,7 @@
 #include "io/reactor.hpp"
 #include "mem/stack_pool.hpp"
 #include "mem/thread_block.hpp"
+#include "os/kernel_thread.hpp"
 #include "posix/exported.hpp"
 #include "posix/once.hpp"
 #include "posix/registry.hpp"
@@ -26,6 +27,7 @@ namespace weft::posix {
 
 void go_on_as_child() noexcept {
   if (native()) return;
+  sync::generation = static_cast<std::uint32_t>(os::process_id());
   const bool half_started = runtime.first != nullptr && runtime.first->kind == thread_kind::user;
   if (runtime.now != stage::running && !half_started) return;
   user_thread& me = self();
@@ -35,7 +37,6 @@ void go_on_as_child() noexcept {
   mem::begin_anew();
   if (&me != &runtime.main) mem::leave_list_of_libc(me.thread_pointer);
   threads.only(me);
-  ++sync::generation;
   begin_ids();
   once_after_fork();
   system_after_fork();

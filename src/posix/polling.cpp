@@ -8,13 +8,13 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
-#include "os/clock.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "os/syscall.hpp"
 #include "posix/blocking.hpp"
 #include "posix/descriptors.hpp"
 #include "posix/exported.hpp"
+#include "posix/spans.hpp"
 
 namespace weft::posix {
 
@@ -27,16 +27,6 @@ constexpr unsigned most_parked = 32;
 /// What poll reports whether asked for or not; so it is waited for even if nothing is asked for.
 constexpr io::event_mask poll_always = POLLERR | POLLHUP;
 constexpr timespec at_once{};
-
-nanoseconds_at deadline_after(const timespec* span) noexcept {
-  if (span == nullptr) return never;
-  const nanoseconds_at now = os::now();
-  if (span->tv_sec >= (never - now) / second - 1) return never;
-  return now + span->tv_sec * second + span->tv_nsec;
-}
-bool valid(const timespec* span) noexcept {
-  return span == nullptr || (span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < second);
-}
 
 struct readiness {
   unsigned count = 0;
@@ -90,15 +80,6 @@ class mask_for_wait {
   sigset_t before_;
   bool changed_;
 };
-
-/// Runs `wait()` under `mask`. A signal that was pending and that the mask lets in has run its handler before the wait.
-template <class Wait>
-long under_mask(user_thread& me, const sigset_t* mask, Wait wait) {
-  const std::uint32_t handlers = me.handlers_run;
-  const mask_for_wait in_force(mask);
-  if (me.handlers_run != handlers) return -EINTR;
-  return wait();
-}
 
 long poll_until(user_thread& me, pollfd* fds, nfds_t count, nanoseconds_at until) {
   return until_something(
@@ -170,6 +151,66 @@ long epoll_until(user_thread& me, int fd, epoll_event* events, int most, nanosec
   return result == -EAGAIN ? 0 : result;
 }
 
+/// From here on signals reach the thread in a system call that lets them in, and nowhere else. The next switch of its carrier
+/// ends that, or open_up.
+void shut_out_signals(user_thread& me) noexcept {
+  me.no_preempt.raise();
+  me.on->kernel_mask = mask_unknown;
+  os::set_signal_mask(os::block_all | os::signal_bit(os::preempt_signal));
+  me.no_preempt.lower();
+}
+void open_up(user_thread& me) noexcept {
+  const section in(me);
+  me.on->kernel_mask = me.signal_mask;
+  os::set_thread_mask(me.signal_mask);
+}
+
+/// Waits in the kernel, on a carrier that has given its slot away. `wait(span)` is libc's call, which acts on cancellation, and lets
+/// in what the thread does not block. The engine's own signal ends such a call, too; then it goes on. Returns when a handler has
+/// run since `handlers` were counted: with `exact`, which masks need, also if it ran just before the call.
+template <class Wait>
+int wait_in_kernel(user_thread& me, std::uint32_t handlers, bool exact, nanoseconds_at until, Wait wait) {
+  for (;;) {
+    if (exact) shut_out_signals(me);
+    int result = -1;
+    {
+      const blocking stretch(me);
+      const rest_of span(until);
+      errno = EINTR;
+      if (me.handlers_run == handlers) result = wait(span.get());
+    }
+    if (exact) open_up(me);
+    if (result != -1 || errno != EINTR || me.handlers_run != handlers) return result;
+    cancellation_point(me);
+  }
+}
+
+/// What poll, select and epoll_wait have in common: `park(until)` is tried first, `wait(span, mask)` is libc's call. The mask is
+/// in force in the meantime. A pending signal that it lets in has its handler run at once, and that ends the call.
+template <class Park, class Wait>
+int wait_under(user_thread& me, const timespec* span, const sigset_t* mask, Park park, Wait wait) {
+  cancellation_point(me);
+  const nanoseconds_at until = deadline_after(span);
+  const std::uint32_t handlers = me.handlers_run;
+  const mask_for_wait in_force(mask);
+  if (me.handlers_run != handlers) return static_cast<int>(to_errno(-EINTR));
+  const long result = park(until);
+  if (result != must_block) return static_cast<int>(to_errno(result));
+  return wait_in_kernel(me, handlers, mask != nullptr, until, [&](const timespec* rest) { return wait(rest, mask); });
+}
+
+/// Before Linux 5.11 epoll waits for whole milliseconds alone: rather one more than asked for than one less.
+int milliseconds_of(const timespec* span) noexcept {
+  if (span == nullptr) return -1;
+  constexpr int longest = 1 << 30;
+  return span->tv_sec >= longest / 1000 ? longest : static_cast<int>(span->tv_sec * 1000 + (span->tv_nsec + millisecond - 1) / millisecond);
+}
+int epoll_in_kernel(int fd, epoll_event* events, int most, const timespec* span, const sigset_t* mask) {
+  const int result = libc.epoll_pwait2(fd, events, most, span, mask);
+  if (result >= 0 || errno != ENOSYS) return result;
+  return libc.epoll_pwait(fd, events, most, milliseconds_of(span), mask);
+}
+
 timespec of_milliseconds(int ms) noexcept { return {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * millisecond}; }
 
 }  // namespace
@@ -182,11 +223,8 @@ using namespace weft::posix;
 WEFT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* span, const sigset_t* mask) {
   user_thread* me = parkable();
   if (me == nullptr || !valid(span)) return touch(), libc.ppoll(fds, count, span, mask);
-  cancellation_point(*me);
-  const long result = under_mask(*me, mask, [&] { return poll_until(*me, fds, count, deadline_after(span)); });
-  if (result != must_block) return static_cast<int>(to_errno(result));
-  const blocking stretch(*me);
-  return libc.ppoll(fds, count, span, mask);
+  return wait_under(*me, span, mask, [&](nanoseconds_at until) { return poll_until(*me, fds, count, until); },
+                    [&](const timespec* rest, const sigset_t* in_call) { return libc.ppoll(fds, count, rest, in_call); });
 }
 WEFT_EXPORT int poll(pollfd* fds, nfds_t count, int ms) {
   user_thread* me = parkable();
@@ -206,11 +244,9 @@ WEFT_EXPORT int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* span, con
 WEFT_EXPORT int pselect(int count, fd_set* read, fd_set* write, fd_set* except, const timespec* span, const sigset_t* mask) {
   user_thread* me = parkable();
   if (me == nullptr || !valid(span)) return touch(), libc.pselect(count, read, write, except, span, mask);
-  cancellation_point(*me);
-  const long result = under_mask(*me, mask, [&] { return select_until(*me, {count, read, write, except}, deadline_after(span)); });
-  if (result != must_block) return static_cast<int>(to_errno(result));
-  const blocking stretch(*me);
-  return libc.pselect(count, read, write, except, span, mask);
+  return wait_under(
+      *me, span, mask, [&](nanoseconds_at until) { return select_until(*me, {count, read, write, except}, until); },
+      [&](const timespec* rest, const sigset_t* in_call) { return libc.pselect(count, read, write, except, rest, in_call); });
 }
 WEFT_EXPORT int select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* span) {
   user_thread* me = parkable();
@@ -233,11 +269,8 @@ WEFT_EXPORT int select(int count, fd_set* read, fd_set* write, fd_set* except, t
 WEFT_EXPORT int epoll_pwait2(int fd, epoll_event* events, int most, const timespec* span, const sigset_t* mask) {
   user_thread* me = parkable();
   if (me == nullptr || !valid(span)) return touch(), libc.epoll_pwait2(fd, events, most, span, mask);
-  cancellation_point(*me);
-  const long result = under_mask(*me, mask, [&] { return epoll_until(*me, fd, events, most, deadline_after(span)); });
-  if (result != must_block) return static_cast<int>(to_errno(result));
-  const blocking stretch(*me);
-  return libc.epoll_pwait2(fd, events, most, span, mask);
+  return wait_under(*me, span, mask, [&](nanoseconds_at until) { return epoll_until(*me, fd, events, most, until); },
+                    [&](const timespec* rest, const sigset_t* in_call) { return epoll_in_kernel(fd, events, most, rest, in_call); });
 }
 WEFT_EXPORT int epoll_pwait(int fd, epoll_event* events, int most, int ms, const sigset_t* mask) {
   user_thread* me = parkable();

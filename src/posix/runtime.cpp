@@ -30,6 +30,7 @@
 #include "posix/stats.hpp"
 #include "posix/thread_life.hpp"
 #include "rescue/monitor.hpp"
+#include "sync/generation.hpp"
 
 extern "C" {
 extern char** environ;
@@ -155,6 +156,7 @@ void decide(text<600>& line) noexcept {
     runtime.now = stage::native;
     return;
   }
+  sync::generation = static_cast<std::uint32_t>(os::process_id());
   os::probe();
   mem::probe_glibc(runtime.chosen.glibc_unknown);
   apply_forced_fallbacks();

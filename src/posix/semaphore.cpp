@@ -73,7 +73,7 @@ int wait_in_libc(sem_t* s, Wait call) {
   const int saved = errno;
   if (libc.sem_trywait(s) == 0) return 0;
   errno = saved;
-  return while_blocking(call);
+  return while_blocking_undisturbed(call);
 }
 
 }  // namespace
@@ -109,12 +109,12 @@ WEFT_EXPORT int sem_trywait(sem_t* semaphore) {
 }
 
 WEFT_EXPORT int sem_timedwait(sem_t* semaphore, const timespec* when) {
-  if (of_libc(semaphore)) return while_blocking([=] { return libc.sem_timedwait(semaphore, when); });
+  if (of_libc(semaphore)) return while_blocking_undisturbed([=] { return libc.sem_timedwait(semaphore, when); });
   return timed_wait(semaphore, CLOCK_REALTIME, when);
 }
 
 WEFT_EXPORT int sem_clockwait(sem_t* semaphore, clockid_t clock, const timespec* when) {
-  if (of_libc(semaphore)) return while_blocking([=] { return libc.sem_clockwait(semaphore, clock, when); });
+  if (of_libc(semaphore)) return while_blocking_undisturbed([=] { return libc.sem_clockwait(semaphore, clock, when); });
   return timed_wait(semaphore, clock, when);
 }
 

@@ -76,7 +76,7 @@ outcome wait_once(user_thread& me, std::uint64_t wanted, siginfo_t& info, nanose
 /// The signal's number, or -1 with errno.
 int wait_for(const sigset_t& set, siginfo_t* info, nanoseconds_at deadline) noexcept {
   user_thread& me = self();
-  const std::uint64_t wanted = bits_of(set) & ~os::never_blocked;
+  const std::uint64_t wanted = bits_of(set) & ~os::unblockable;
   cover_signals(wanted);
   const std::uint32_t seen = me.handlers_run;
   for (;;) {

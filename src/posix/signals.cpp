@@ -122,8 +122,9 @@ void look_from_frame(user_thread& me, void* context) noexcept {
   if (interrupted_for_good(me, seen)) end_system_call(context);
   // The kernel sets this mask on our return, on whichever carrier that is; to the next switch the mask is unknown.
   const section in(me);
-  if (mask_of(context) == me.signal_mask) return;
-  mask_of(context) = me.signal_mask;
+  const std::uint64_t kernels = me.signal_mask & ~os::signal_bit(os::preempt_signal);
+  if (mask_of(context) == kernels) return;
+  mask_of(context) = kernels;
   if (me.on != nullptr) me.on->kernel_mask = mask_unknown;
 }
 
@@ -131,10 +132,10 @@ void look_from_frame(user_thread& me, void* context) noexcept {
 void adopt_mask(user_thread& me) noexcept {
   me.no_preempt.raise();
   if (me.on == nullptr) {
-    os::set_signal_mask(me.signal_mask);
+    os::set_thread_mask(me.signal_mask);
   } else if (me.on->kernel_mask != me.signal_mask) {
     me.on->kernel_mask = me.signal_mask;
-    os::set_signal_mask(me.signal_mask);
+    os::set_thread_mask(me.signal_mask);
   }
   me.no_preempt.lower();
 }
@@ -219,7 +220,7 @@ void run_one(user_thread& me, occurrence& o) noexcept {
   std::uint64_t after = me.has_mask_after ? me.mask_after : me.signal_mask;
   me.has_mask_after = false;
   me.signal_frame = nullptr;  // taken: a handler within this one has a frame of its own, or none
-  me.signal_mask = (me.signal_mask | o.handler.mask) & ~os::never_blocked;
+  me.signal_mask = (me.signal_mask | o.handler.mask) & ~os::unblockable;
   ++me.handlers_run;
   const bool kernel_thread = me.on == nullptr;
   me.no_preempt.lower();
@@ -227,14 +228,14 @@ void run_one(user_thread& me, occurrence& o) noexcept {
   if (frame != nullptr) {
     mask_of(frame) = after;
     call_handler(me, o.handler, o.info.si_signo, &o.info, frame);
-    after = mask_of(frame) & ~os::never_blocked;
+    after = mask_of(frame) & ~os::unblockable;
   } else {
     ucontext_t here;
     ::getcontext(&here);
     here.uc_stack = me.signal_stack;
     mask_of(&here) = after;
     call_handler(me, o.handler, o.info.si_signo, &o.info, &here);
-    after = mask_of(&here) & ~os::never_blocked;
+    after = mask_of(&here) & ~os::unblockable;
   }
   me.no_preempt.raise();
   me.signal_frame = frame;
@@ -336,10 +337,11 @@ void leave_to_kernel(std::uint64_t which) noexcept {
 void run_fault_handler(user_thread* me, const handler_choice& h, int signal, siginfo_t* info, void* context) noexcept {
   if (me == nullptr) return h.function(signal, info, context);
   const std::uint64_t before = me->signal_mask;
-  me->signal_mask = (before | h.mask) & ~os::never_blocked;
+  me->signal_mask = (before | h.mask) & ~os::unblockable;
   mask_of(context) = before;
   call_handler(*me, h, signal, info, context);
-  me->signal_mask = mask_of(context) & ~os::never_blocked;
+  me->signal_mask = mask_of(context) & ~os::unblockable;
+  mask_of(context) = me->signal_mask & ~os::signal_bit(os::preempt_signal);
   me->no_preempt.raise();
   if (me->on != nullptr) me->on->kernel_mask = mask_unknown;
   me->no_preempt.lower();
@@ -364,23 +366,23 @@ void keep_for_later(int signal, const siginfo_t& info) noexcept {
 }
 
 void set_mask(user_thread& me, std::uint64_t mask) noexcept {
-  mask &= ~os::never_blocked;
+  mask &= ~os::unblockable;
   cover_signals(mask);
   const section in(me);
   const std::uint64_t old = me.signal_mask;
   me.signal_mask = mask;
   if (me.on == nullptr) {
-    os::set_signal_mask(mask);
+    os::set_thread_mask(mask);
   } else if (me.on->kernel_mask != mask) {
     me.on->kernel_mask = mask;
-    os::set_signal_mask(mask);
+    os::set_thread_mask(mask);
   }
   if ((mask & ~old) != 0) give_back_signals(me, mask);
   if ((old & ~mask) != 0) me.pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [inbox-1] the mask, then r2
 }
 
 void wait_for_handler(user_thread& me, std::uint64_t mask) noexcept {
-  mask &= ~os::never_blocked;
+  mask &= ~os::unblockable;
   cover_signals(mask);
   const std::uint32_t seen = me.handlers_run;
   me.no_preempt.raise();
@@ -409,7 +411,7 @@ void signals_after_fork(user_thread& me) noexcept {
   routing_after_fork();
   me.inbox.clear();
   me.waits_for.store(0, memory_order::relaxed);  // relaxed: the child has one thread
-  os::set_signal_mask(me.signal_mask);
+  os::set_thread_mask(me.signal_mask);
 }
 
 void take_over_pending(user_thread& me) noexcept {

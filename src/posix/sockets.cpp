@@ -36,21 +36,25 @@ long receive_once(user_thread& me, int fd, int flags, Receive receive) {
   return until_done(me, fd, POLLIN, attempt, [&] { return socket_deadline(fd, SO_RCVTIMEO); });
 }
 
-/// recv with MSG_WAITALL: until the buffer is full, the stream ends, or something happens.
-ssize_t receive_all(user_thread& me, int fd, char* buffer, std::size_t bytes, int flags) {
+/// recv with MSG_WAITALL: until the buffer is full, the stream ends, or something happens. As the kernel's result; must_block.
+long receive_all(user_thread& me, int fd, char* buffer, std::size_t bytes, int flags) {
   std::size_t have = 0;
   while (have < bytes) {
     const long n = receive_once(me, fd, flags & ~MSG_WAITALL, [&](int f, int fl) {
       return raw_syscall(SYS_recvfrom, f, arg(buffer + have), static_cast<long>(bytes - have), fl);
     });
-    if (n <= 0) return have != 0 ? static_cast<ssize_t>(have) : to_errno(n);
+    if (n == must_block && have != 0) {
+      const ssize_t rest = while_blocking_undisturbed([&] { return libc.recv(fd, buffer + have, bytes - have, flags); });
+      return static_cast<long>(have) + (rest > 0 ? rest : 0);
+    }
+    if (n <= 0) return have != 0 ? static_cast<long>(have) : n;
     have += static_cast<std::size_t>(n);
     int type = 0;
     socklen_t size = sizeof type;
     if (have < bytes && raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, arg(&type), arg(&size)) == 0 && type != SOCK_STREAM)
       break;  // a datagram is whole
   }
-  return static_cast<ssize_t>(have);
+  return static_cast<long>(have);
 }
 
 template <class Send>
@@ -73,6 +77,10 @@ ssize_t send_all(user_thread& me, int fd, const char* data, std::size_t bytes, i
     const long n = send_once(me, fd, flags, [&](int f, int fl) {
       return raw_syscall(SYS_sendto, f, arg(data + sent), static_cast<long>(bytes - sent), fl, arg(to), static_cast<long>(size));
     });
+    if (n == must_block) {
+      const ssize_t rest = while_blocking_undisturbed([&] { return libc.sendto(fd, data + sent, bytes - sent, flags, to, size); });
+      return sent == 0 ? rest : static_cast<ssize_t>(sent) + (rest > 0 ? rest : 0);
+    }
     if (n < 0) return sent != 0 ? static_cast<ssize_t>(sent) : to_errno(n);
     sent += static_cast<std::size_t>(n);
   } while (sent < bytes && waits(fd, flags));
@@ -82,6 +90,7 @@ ssize_t send_all(user_thread& me, int fd, const char* data, std::size_t bytes, i
 /// A large message may go in parts; what is left of it goes by itself, without what was attached to it.
 ssize_t send_message(user_thread& me, int fd, const msghdr* message, int flags) {
   const long n = send_once(me, fd, flags, [&](int f, int fl) { return raw_syscall(SYS_sendmsg, f, arg(message), fl); });
+  if (n == must_block) return while_blocking_undisturbed([&] { return libc.sendmsg(fd, message, flags); });
   if (n < 0 || !waits(fd, flags)) return to_errno(n);
   auto skip = static_cast<std::size_t>(n);
   ssize_t sent = n;
@@ -127,8 +136,7 @@ int accept_one(user_thread& me, int fd, sockaddr* from, socklen_t* size, int fla
   };
   const long result = until_done(me, fd, POLLIN, attempt, [&] { return until; });
   if (result != must_block) return static_cast<int>(to_errno(result));
-  const blocking stretch(me);
-  return libc.accept4(fd, from, size, flags);
+  return while_blocking_undisturbed([&] { return libc.accept4(fd, from, size, flags); });
 }
 
 int socket_error(int fd) noexcept {
@@ -159,8 +167,7 @@ int connect_one(user_thread& me, int fd, const sockaddr* to, socklen_t size) {
   const long result = until_done(me, fd, POLLOUT, attempt, [&] { return socket_deadline(fd, SO_SNDTIMEO); });
   if (result == -EAGAIN && begun) return static_cast<int>(to_errno(-EINPROGRESS));  // as the kernel after SO_SNDTIMEO
   if (result != must_block) return static_cast<int>(to_errno(result));
-  const blocking stretch(me);
-  return libc.connect(fd, to, size);
+  return while_blocking_undisturbed([&] { return libc.connect(fd, to, size); });
 }
 
 }  // namespace
@@ -173,14 +180,13 @@ using namespace weft::posix;
 WEFT_EXPORT ssize_t recvfrom(int fd, void* buffer, size_t bytes, int flags, sockaddr* from, socklen_t* size) {
   user_thread* me = parkable();
   if (me == nullptr) return libc.recvfrom(fd, buffer, bytes, flags, from, size);
-  if ((flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 && from == nullptr && bytes != 0)
-    return receive_all(*me, fd, static_cast<char*>(buffer), bytes, flags);
-  const long result = receive_once(*me, fd, flags, [&](int f, int fl) {
-    return raw_syscall(SYS_recvfrom, f, arg(buffer), static_cast<long>(bytes), fl, arg(from), arg(size));
-  });
+  const bool all = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 && from == nullptr && bytes != 0;
+  const long result = all ? receive_all(*me, fd, static_cast<char*>(buffer), bytes, flags)
+                          : receive_once(*me, fd, flags, [&](int f, int fl) {
+                              return raw_syscall(SYS_recvfrom, f, arg(buffer), static_cast<long>(bytes), fl, arg(from), arg(size));
+                            });
   if (result != must_block) return to_errno(result);
-  const blocking stretch(*me);
-  return libc.recvfrom(fd, buffer, bytes, flags, from, size);
+  return while_blocking_undisturbed([&] { return libc.recvfrom(fd, buffer, bytes, flags, from, size); });
 }
 WEFT_EXPORT ssize_t recv(int fd, void* buffer, size_t bytes, int flags) { return recvfrom(fd, buffer, bytes, flags, nullptr, nullptr); }
 WEFT_EXPORT ssize_t __recvfrom_chk(int fd, void* buffer, size_t bytes, size_t room, int flags, sockaddr* from, socklen_t* size) {
@@ -199,20 +205,22 @@ WEFT_EXPORT ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if ((flags & MSG_WAITALL) == 0)
     result = receive_once(*me, fd, flags, [&](int f, int fl) { return raw_syscall(SYS_recvmsg, f, arg(message), fl); });
   if (result != must_block) return to_errno(result);
-  const blocking stretch(*me);
-  return libc.recvmsg(fd, message, flags);
+  return while_blocking_undisturbed([&] { return libc.recvmsg(fd, message, flags); });
 }
 
 WEFT_EXPORT int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* bound) {
   user_thread* me = parkable();
   if (me == nullptr || bound != nullptr || (flags & never_waits) != 0 || known_nonblocking(fd))
-    return while_blocking([&] { return libc.recvmmsg(fd, messages, count, flags, bound); });
+    return while_blocking_undisturbed([&] { return libc.recvmmsg(fd, messages, count, flags, bound); });
   unsigned have = 0;
   do {
     const long n = receive_once(*me, fd, flags & ~MSG_WAITFORONE, [&](int f, int fl) {
       return raw_syscall(SYS_recvmmsg, f, arg(messages + have), static_cast<long>(count - have), fl);
     });
-    if (n == must_block) return while_blocking([&] { return libc.recvmmsg(fd, messages + have, count - have, flags, nullptr); });
+    if (n == must_block) {
+      const int rest = while_blocking_undisturbed([&] { return libc.recvmmsg(fd, messages + have, count - have, flags, nullptr); });
+      return have == 0 ? rest : static_cast<int>(have) + (rest > 0 ? rest : 0);
+    }
     if (n < 0) return have != 0 ? static_cast<int>(have) : static_cast<int>(to_errno(n));
     have += static_cast<unsigned>(n);
   } while (have < count && (flags & MSG_WAITFORONE) == 0 && !known_nonblocking(fd));
@@ -222,24 +230,14 @@ WEFT_EXPORT int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, t
 WEFT_EXPORT ssize_t sendto(int fd, const void* data, size_t bytes, int flags, const sockaddr* to, socklen_t size) {
   user_thread* me = parkable();
   if (me == nullptr) return libc.sendto(fd, data, bytes, flags, to, size);
-  const int saved = errno;
-  const ssize_t sent = send_all(*me, fd, static_cast<const char*>(data), bytes, flags, to, size);
-  if (sent >= 0 || errno != -must_block) return sent;
-  errno = saved;
-  const blocking stretch(*me);
-  return libc.sendto(fd, data, bytes, flags, to, size);
+  return send_all(*me, fd, static_cast<const char*>(data), bytes, flags, to, size);
 }
 WEFT_EXPORT ssize_t send(int fd, const void* data, size_t bytes, int flags) { return sendto(fd, data, bytes, flags, nullptr, 0); }
 
 WEFT_EXPORT ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   user_thread* me = parkable();
   if (me == nullptr) return libc.sendmsg(fd, message, flags);
-  const int saved = errno;
-  const ssize_t sent = send_message(*me, fd, message, flags);
-  if (sent >= 0 || errno != -must_block) return sent;
-  errno = saved;
-  const blocking stretch(*me);
-  return libc.sendmsg(fd, message, flags);
+  return send_message(*me, fd, message, flags);
 }
 
 WEFT_EXPORT int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {

@@ -45,7 +45,7 @@ thread_request request_from(const pthread_attr_t* attributes, void* (*start)(voi
   sigset_t mask;
   if (::pthread_attr_getsigmask_np(attributes, &mask) == 0) {
     ::memcpy(&r.signal_mask, &mask, sizeof r.signal_mask);
-    r.signal_mask &= ~os::never_blocked;
+    r.signal_mask &= ~os::unblockable;
     r.mask_given = true;
   }
   return r;

@@ -23,8 +23,7 @@ ssize_t read_parts(user_thread& me, int fd, const iovec* parts, int count) {
   const auto deadline = [&] { return socket_deadline(fd, SO_RCVTIMEO); };
   const long result = until_done(me, fd, POLLIN, [&](io::turn& t) { return read_now(t.fd(), parts, count); }, deadline);
   if (result != must_block) return to_errno(result);
-  const blocking stretch(me);
-  return libc.readv(fd, parts, count);
+  return while_blocking_undisturbed([&] { return libc.readv(fd, parts, count); });
 }
 
 /// May we look at the list? What the kernel would refuse is left to it.
@@ -152,8 +151,7 @@ WEFT_EXPORT ssize_t preadv(int fd, const iovec* parts, int count, off_t offset) 
   for (int i = 0; i < count && cached > 0; ++i) wanted += parts[i].iov_len;
   if (cached == 0 || (cached > 0 && static_cast<std::size_t>(cached) == wanted)) return cached;
   if (cached != -EAGAIN) return libc.preadv(fd, parts, count, offset);  // the end of the file, most likely; or an error
-  const blocking stretch(*me);
-  return libc.preadv(fd, parts, count, offset);
+  return while_blocking_undisturbed([&] { return libc.preadv(fd, parts, count, offset); });
 }
 WEFT_EXPORT ssize_t preadv64(int fd, const iovec* parts, int count, off64_t offset) { return preadv(fd, parts, count, offset); }
 WEFT_EXPORT ssize_t pread(int fd, void* buffer, size_t bytes, off_t offset) {
@@ -174,16 +172,15 @@ WEFT_EXPORT ssize_t sendfile(int out, int in, off_t* offset, size_t bytes) {
   user_thread* me = parkable();
   if (me == nullptr || known_nonblocking(out)) return touch(), libc.sendfile(out, in, offset, bytes);
   if (after_eagain(out) == -EAGAIN) return libc.sendfile(out, in, offset, bytes);
-  const blocking stretch(*me);
-  return libc.sendfile(out, in, offset, bytes);
+  return while_blocking_undisturbed([&] { return libc.sendfile(out, in, offset, bytes); });
 }
 WEFT_EXPORT ssize_t sendfile64(int out, int in, off64_t* offset, size_t bytes) { return sendfile(out, in, offset, bytes); }
 WEFT_EXPORT ssize_t splice(int in, off64_t* in_at, int out, off64_t* out_at, size_t bytes, unsigned flags) {
-  return while_blocking([&] { return libc.splice(in, in_at, out, out_at, bytes, flags); });
+  return while_blocking_undisturbed([&] { return libc.splice(in, in_at, out, out_at, bytes, flags); });
 }
 WEFT_EXPORT ssize_t tee(int in, int out, size_t bytes, unsigned flags) {
-  return while_blocking([&] { return libc.tee(in, out, bytes, flags); });
+  return while_blocking_undisturbed([&] { return libc.tee(in, out, bytes, flags); });
 }
 WEFT_EXPORT ssize_t vmsplice(int fd, const iovec* parts, size_t count, unsigned flags) {
-  return while_blocking([&] { return libc.vmsplice(fd, parts, count, flags); });
+  return while_blocking_undisturbed([&] { return libc.vmsplice(fd, parts, count, flags); });
 }

@@ -6,6 +6,7 @@
 namespace weft::sync {
 
 void condition::signal() noexcept {
+  if (lock_.is_elsewhere()) return;
   wait_list::woken next;
   {
     const locked_list hold(*this);
@@ -16,6 +17,7 @@ void condition::signal() noexcept {
 }
 
 void condition::broadcast() noexcept {
+  if (lock_.is_elsewhere()) return;
   // A claimed, parked thread is in no queue: its link is ours until we make it ready.
   fifo<thread, &thread::next> ready;
   {
