@@ -84,7 +84,10 @@ long not_supported(long result) noexcept { return result == -EOPNOTSUPP || resul
 bool polls_ready(int fd, io::event_mask wanted) noexcept {
   pollfd p{.fd = fd, .events = static_cast<short>(wanted), .revents = 0};
   const timespec now{};
-  return raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8) != 0;
+  long result;
+  do result = raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8);
+  while (result == -EINTR);  // the engine's own signal
+  return result != 0;
 }
 
 long after_eagain(int fd) noexcept {

@@ -49,7 +49,9 @@ long until_something(user_thread& me, nanoseconds_at until, Ask ask, Collect col
   const std::uint32_t handlers = me.handlers_run;
   for (;;) {
     const long result = ask();
+    if (result == -EINTR && me.handlers_run == handlers) continue;  // the engine's own signal
     if (result != 0) return result;
+    if (until != never && until <= os::now()) return 0;
     io::wait_end end;
     {
       readiness r;
@@ -58,7 +60,7 @@ long until_something(user_thread& me, nanoseconds_at until, Ask ask, Collect col
       end = io::wait_for_any(me, r.waiters, r.count, until);
     }
     if (end == io::wait_end::refused) return must_block;
-    if (end == io::wait_end::deadline) return ask();
+    if (end == io::wait_end::deadline) continue;
     cancellation_point(me);
     if (me.handlers_run != handlers) return -EINTR;  // never restarted
   }
@@ -145,7 +147,7 @@ long epoll_until(user_thread& me, int fd, epoll_event* events, int most, nanosec
   const auto attempt = [&](io::turn& t) -> long {
     if (me.handlers_run != handlers) return -EINTR;  // never restarted, not even without a timeout
     const long n = raw_syscall(SYS_epoll_pwait, t.fd(), arg(events), most, 0, 0, 8);
-    return n == 0 ? would_block : n;
+    return n == 0 && (until == never || until > os::now()) ? would_block : n;
   };
   const long result = until_done(me, fd, POLLIN, attempt, [&] { return until; });
   return result == -EAGAIN ? 0 : result;

@@ -129,9 +129,7 @@ int accept_one(user_thread& me, int fd, sockaddr* from, socklen_t* size, int fla
       case io::wait_end::refused:
         return must_block;
     }
-    pollfd p{.fd = t.fd(), .events = POLLIN, .revents = 0};
-    const timespec now{};
-    if (raw_syscall(SYS_ppoll, arg(&p), 1, arg(&now), 0, 8) == 0 && after_eagain(t.fd()) == would_block) return would_block;
+    if (!polls_ready(t.fd(), POLLIN) && after_eagain(t.fd()) == would_block) return would_block;
     return plain(t.fd());
   };
   const long result = until_done(me, fd, POLLIN, attempt, [&] { return until; });

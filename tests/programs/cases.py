@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from harness import MODELS, NATIVE, PREEMPTED, USER_LEVEL, WAITING, Failure, Variant, check_engaged, check_same, run, run_variants
+from harness import BY_URING, MODELS, NATIVE, PREEMPTED, USER_LEVEL, WAITING, Failure, Variant, check_engaged, check_same, run, run_variants
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -87,8 +87,9 @@ CASES = {
     "cancellation": program("cancellation", variants=PREEMPTED),
     "cancellation_at_once": program("cancellation_at_once", variants=PREEMPTED),
     "credentials": program("credentials"),
-    "descriptor_traps": program("descriptor_traps"),
+    "descriptor_traps": program("descriptor_traps", variants=MODELS + BY_URING),
     "descriptors": program("descriptors", variants=PREEMPTED),
+    "descriptors_by_uring": program("descriptors", "closes-late", variants=BY_URING),
     "io_uring_refused": program(
         "refuse_io_uring", "{bin}/waiting_crowd", variants=tuple(Variant(each.model, ("--io=uring",)) for each in USER_LEVEL),
         says=r"^weft: io=uring: .*EPERM.*epoll is used$",

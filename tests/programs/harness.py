@@ -58,10 +58,8 @@ def io_uring_works():
 
 
 # For programs that wait for descriptors.
-WAITING = PREEMPTED + (
-    (Variant("m:n", ("--io=uring",)), Variant("n:1", ("--io=uring",)))  # not with short slices: see README's limits
-    if io_uring_works() else ()
-)
+BY_URING = tuple(Variant(each.model, (*each.options, "--io=uring")) for each in PREEMPTED if each.model != "1:1") if io_uring_works() else ()
+WAITING = PREEMPTED + BY_URING
 
 
 @dataclasses.dataclass
