@@ -174,5 +174,26 @@ class Exports(Tree):
         self.fails("no such library", "check-exports.py", self.root / "gone.so", "--map", self.map)
 
 
+class ThreadSymbols(Tree):
+    def setUp(self):
+        super().setUp()
+        code = self.write("libc.c", "void pthread_a(void) {} void sem_b(void) {} void call_once(void) {} void other(void) {}")
+        library = self.root / "libc.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-o", library, code], check=True)
+        self.command = ("check-thread-symbols.py", "--libc", library, "--map", self.write("exports.map", "{\n  global:\n    pthread_a;\n    other;\n};\n"), "--page")
+
+    def test_all_there_passes(self):
+        self.passes(*self.command, self.write("page.md", "`nothing`\n## Left to libc\n`sem_b` `call_once`\n"))
+
+    def test_one_missing(self):
+        self.fails("sem_b is neither replaced nor listed", *self.command, self.write("page.md", "## Left to libc\n`call_once`\n"))
+
+    def test_one_twice(self):
+        self.fails("pthread_a is listed, and replaced", *self.command, self.write("page.md", "## Left to libc\n`sem_b` `call_once` `pthread_a`\n"))
+
+    def test_one_too_many(self):
+        self.fails("tss_c is listed, but libc", *self.command, self.write("page.md", "## Left to libc\n`sem_b` `call_once` `tss_c`\n"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -328,7 +328,36 @@ static void forks(void) {
   SAY(pthread_rwlock_unlock(&read_held));
 }
 
+// The names under which programs from before glibc 2.34 ask for the same functions.
+__asm__(".symver old_yield, pthread_yield@GLIBC_2.2.5");
+__asm__(".symver old_lock, __pthread_mutex_lock@GLIBC_2.2.5");
+__asm__(".symver old_unlock, __pthread_mutex_unlock@GLIBC_2.2.5");
+int old_yield(void);
+int old_lock(pthread_mutex_t*);
+int old_unlock(pthread_mutex_t*);
+static pthread_mutex_t old_mutex = PTHREAD_MUTEX_INITIALIZER;
+static int about_to_lock, has_locked;
+static void* lock_by_old_name(void* nothing) {
+  __atomic_store_n(&about_to_lock, 1, __ATOMIC_SEQ_CST);
+  CHECK_EQ(old_lock(&old_mutex), 0);
+  has_locked = 1;
+  CHECK_EQ(pthread_mutex_unlock(&old_mutex), 0);
+  return nothing;
+}
+static void old_names(void) {
+  pthread_t t;
+  CHECK_EQ(pthread_mutex_lock(&old_mutex), 0);
+  CHECK_EQ(pthread_create(&t, NULL, lock_by_old_name, NULL), 0);
+  while (!__atomic_load_n(&about_to_lock, __ATOMIC_SEQ_CST)) old_yield();
+  for (int i = 0; i < 100; ++i) old_yield();
+  CHECK_EQ(has_locked, 0);
+  CHECK_EQ(old_unlock(&old_mutex), 0);
+  CHECK_EQ(pthread_join(t, NULL), 0);
+  CHECK_EQ(has_locked, 1);
+}
+
 int main(void) {
+  old_names();
   rwlocks();
   barriers();
   spins();
