@@ -19,7 +19,8 @@ using event_mask = std::uint32_t;
 enum class descriptor_kind : std::uint8_t {
   unknown,
   socket,      ///< MSG_DONTWAIT
-  nowait,      ///< RWF_NOWAIT: pipes, eventfd, timerfd
+  pipe,        ///< RWF_NOWAIT, or a plain call if it is known not to wait
+  nowait,      ///< RWF_NOWAIT: eventfd, timerfd
   poll_first,  ///< poll, then the plain call: terminals, FIFOs, inotify
   file,        ///< RWF_NOWAIT for reading, plain for writing
   plain,       ///< Never waits for anybody.
@@ -50,12 +51,15 @@ struct descriptor {
 
   atomic<descriptor_kind> kind{descriptor_kind::unknown};
   atomic<bool> nonblocking{false};  ///< Known to have O_NONBLOCK: calls go straight to the kernel.
+  atomic<int> credit{0}, streak{0};  ///< Of a pipe (posix/pipe_credit.hpp).
 
   void push_back(waiter& w) noexcept;
   void remove(waiter& w) noexcept;
   void forget_notes() noexcept {
     kind.store(descriptor_kind::unknown, memory_order::relaxed);  // relaxed: a hint
     nonblocking.store(false, memory_order::relaxed);              // relaxed: a hint
+    credit.store(0, memory_order::relaxed);                       // relaxed: a hint
+    streak.store(0, memory_order::relaxed);                       // relaxed: a hint
   }
 };
 

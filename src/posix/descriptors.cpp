@@ -16,6 +16,7 @@
 #include "os/syscall.hpp"
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
+#include "posix/pipe_credit.hpp"
 
 namespace weft::posix {
 
@@ -39,6 +40,8 @@ descriptor_kind find_kind(int fd) noexcept {
       return descriptor_kind::file;
     case S_IFDIR:
       return descriptor_kind::plain;
+    case S_IFIFO:
+      return descriptor_kind::pipe;
     default:
       return descriptor_kind::nowait;  // until it says that it is not
   }
@@ -75,6 +78,15 @@ long socket_transfer(long call, int fd, const iovec* parts, int count) noexcept 
   message.msg_iov = const_cast<iovec*>(parts);
   message.msg_iovlen = static_cast<std::size_t>(count);
   return raw_syscall(call, fd, arg(&message), MSG_DONTWAIT);
+}
+
+/// For later calls: how did this one go?
+void note_for_credit(int fd, const iovec* parts, int count, long result, void (pipe_credit::*went_well)(int) noexcept) noexcept {
+  io::descriptor* d = io::record_if_any(fd);
+  if (d == nullptr || count != 1) return;
+  pipe_credit credit(*d);
+  if (result == static_cast<long>(parts->iov_len)) (credit.*went_well)(fd);
+  if (result == -EAGAIN) credit.refused();
 }
 
 long not_supported(long result) noexcept { return result == -EOPNOTSUPP || result == -ENOSYS; }
@@ -134,8 +146,10 @@ long read_now(int fd, const iovec* parts, int count) noexcept {
         if (result != -ENOTSOCK) return result;
         note_kind(fd, descriptor_kind::unknown);
         continue;
+      case descriptor_kind::pipe:
       case descriptor_kind::nowait:
         result = raw_syscall(SYS_preadv2, fd, arg(parts), count, -1, 0, RWF_NOWAIT);
+        if (kind == descriptor_kind::pipe) note_for_credit(fd, parts, count, result, &pipe_credit::read_all);
         if (result == -EAGAIN) return after_eagain(fd);
         if (!not_supported(result)) return result;
         note_kind(fd, descriptor_kind::poll_first);
@@ -174,8 +188,10 @@ long write_now(int fd, const iovec* parts, int count) noexcept {
         if (result != -ENOTSOCK) return result;
         note_kind(fd, descriptor_kind::unknown);
         continue;
+      case descriptor_kind::pipe:
       case descriptor_kind::nowait:
         result = raw_syscall(SYS_pwritev2, fd, arg(parts), count, -1, 0, RWF_NOWAIT);
+        if (kind == descriptor_kind::pipe) note_for_credit(fd, parts, count, result, &pipe_credit::written_all);
         if (result == -EAGAIN) return after_eagain(fd);
         if (!not_supported(result)) return result;
         note_kind(fd, descriptor_kind::poll_first);

@@ -9,6 +9,7 @@
 #include "posix/blocking.hpp"
 #include "posix/descriptors.hpp"
 #include "posix/exported.hpp"
+#include "posix/pipe_credit.hpp"
 
 namespace weft::posix {
 
@@ -16,6 +17,16 @@ namespace {
 
 using os::arg;
 using os::raw_syscall;
+
+/// libc's call will not wait (posix/pipe_credit.hpp), and is a cancellation point like ours.
+bool credit_for_read(int fd, std::size_t bytes) noexcept {
+  io::descriptor* d = io::record_if_any(fd);
+  return d != nullptr && pipe_credit(*d).take_for_read(bytes);
+}
+bool credit_for_write(int fd, std::size_t bytes) noexcept {
+  io::descriptor* d = io::record_if_any(fd);
+  return d != nullptr && pipe_credit(*d).take_for_write(bytes);
+}
 
 ssize_t read_parts(user_thread& me, int fd, const iovec* parts, int count) {
   cancellation_point(me);
@@ -115,7 +126,7 @@ using namespace weft::posix;
 
 WEFT_EXPORT ssize_t read(int fd, void* buffer, size_t bytes) {
   user_thread* me = parkable();
-  if (me == nullptr) return libc.read(fd, buffer, bytes);
+  if (me == nullptr || credit_for_read(fd, bytes)) return libc.read(fd, buffer, bytes);
   const iovec part{buffer, bytes};
   return read_parts(*me, fd, &part, 1);
 }
@@ -131,7 +142,7 @@ WEFT_EXPORT ssize_t readv(int fd, const iovec* parts, int count) {
 
 WEFT_EXPORT ssize_t write(int fd, const void* buffer, size_t bytes) {
   user_thread* me = parkable();
-  if (me == nullptr) return libc.write(fd, buffer, bytes);
+  if (me == nullptr || credit_for_write(fd, bytes)) return libc.write(fd, buffer, bytes);
   const iovec part{const_cast<void*>(buffer), bytes};
   return write_parts(*me, fd, &part, 1);
 }

@@ -287,6 +287,60 @@ static void signals_read(void) {
   puts("signals read");
 }
 
+// Another process takes what a reader, after many reads that went well, may count on; fills what a writer may count on; and
+// the number becomes another pipe behind everybody's back. Others go on, and who waits can be cancelled.
+static void* read_bytes(void* raw) {
+  char c;
+  for (int i = 0; i < 100; ++i) CHECK_EQ(read(*(int*)raw, &c, 1), 1);
+  const pid_t child = fork();
+  if (child == 0) {
+    char rest[4096];
+    _exit(read(*(int*)raw, rest, sizeof rest) == 900 ? 0 : 1);
+  }
+  CHECK_EQ(exit_code(child), 0);
+  read(*(int*)raw, &c, 1);
+  return NULL;
+}
+static void* write_bytes(void* raw) {
+  char bytes[1000] = {0};
+  for (int i = 0; i < 10; ++i) CHECK_EQ(write(*(int*)raw, bytes, sizeof bytes), (ssize_t)sizeof bytes);
+  const pid_t child = fork();
+  if (child == 0) {
+    CHECK_EQ(fcntl(*(int*)raw, F_SETFL, O_NONBLOCK), 0);
+    while (write(*(int*)raw, bytes, sizeof bytes) > 0) {}
+    CHECK_EQ(errno, EAGAIN);
+    while (write(*(int*)raw, bytes, 1) > 0) {}
+    _exit(fcntl(*(int*)raw, F_SETFL, 0));
+  }
+  CHECK_EQ(exit_code(child), 0);
+  for (;;) CHECK(write(*(int*)raw, bytes, sizeof bytes) > 0);
+  return NULL;
+}
+static void* read_over(void* raw) {
+  char c;
+  for (int i = 0; i < 100; ++i) CHECK_EQ(read(*(int*)raw, &c, 1), 1);
+  int other[2];
+  CHECK_EQ(pipe(other), 0);
+  CHECK_EQ(dup2(other[0], *(int*)raw), *(int*)raw);
+  read(*(int*)raw, &c, 1);
+  return NULL;
+}
+static void wrong_expectations(void) {
+  void* (*const ways[])(void*) = {read_bytes, write_bytes, read_over};
+  for (int way = 0; way < 3; ++way) {
+    int p[2];
+    char bytes[1000] = {0};
+    CHECK_EQ(pipe(p), 0);
+    if (way != 1) CHECK_EQ(write(p[1], bytes, sizeof bytes), (ssize_t)sizeof bytes);
+    const pthread_t t = start(ways[way], &p[way == 1]);
+    for (int i = 0; i < 20; ++i) nap(1);
+    CHECK_EQ(pthread_cancel(t), 0);
+    CHECK(result_of(t) == PTHREAD_CANCELED);
+    close(p[0]), close(p[1]);
+  }
+  puts("wrong expectations");
+}
+
 static void* nothing(void* raw) { return raw; }
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
@@ -299,5 +353,6 @@ int main(void) {
   queues_at_a_listener();
   full_receiver();
   signals_read();
+  wrong_expectations();
   return 0;
 }
