@@ -14,6 +14,7 @@
 #include "base/atomic.hpp"
 #include "base/spinlock.hpp"
 #include "mem/malloc_cache.hpp"
+#include "mem/resolver.hpp"
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
@@ -232,6 +233,7 @@ void probe_glibc(bool pretend_unknown) noexcept {
 }
 
 std::size_t thread_block_bytes() noexcept { return glibc.bytes + glibc.alignment; }
+std::size_t pthread_bytes() noexcept { return glibc.pthread_bytes; }
 std::uintptr_t thread_pointer_below(void* end) noexcept {
   return (reinterpret_cast<std::uintptr_t>(end) - glibc.pthread_bytes) & ~(glibc.alignment - 1);
 }
@@ -300,6 +302,7 @@ void modules_changed() noexcept {
 
 void begin_on_block() noexcept {
   errno = 0;
+  begin_resolver();
   ::uselocale(LC_GLOBAL_LOCALE);
   glibc.ctype_init();
   // The end of the last thread on this block has disabled them.

@@ -22,6 +22,8 @@ void probe_glibc(bool pretend_unknown) noexcept;
 /// Bytes that one block needs at most (static storage, struct pthread, and what its alignment may cost).
 [[nodiscard]] std::size_t thread_block_bytes() noexcept;
 /// Where in a block's memory the thread pointer will be, given the block's end (any alignment).
+/// Of libc's struct pthread, from the thread pointer on.
+[[nodiscard]] std::size_t pthread_bytes() noexcept;
 [[nodiscard]] std::uintptr_t thread_pointer_below(void* end) noexcept;
 /// The lowest byte that a block with this thread pointer uses.
 [[nodiscard]] std::uintptr_t thread_block_low(std::uintptr_t pointer) noexcept;

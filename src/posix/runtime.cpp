@@ -22,6 +22,7 @@
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "mem/malloc_cache.hpp"
+#include "mem/resolver.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/cancel.hpp"
 #include "posix/fork.hpp"
@@ -98,9 +99,11 @@ int make_libc_threaded() noexcept {
   const std::uint64_t mask = os::signal_mask();
   os::set_signal_mask(~std::uint64_t{0});
   pthread_t handle;
-  const int error = libc.pthread_create(&handle, nullptr, [](void* nothing) { return nothing; }, nullptr);
+  const int error = libc.pthread_create(
+      &handle, nullptr, [](void*) { return reinterpret_cast<void*>(mem::resolver_place()); }, nullptr);
   os::set_signal_mask(mask);
-  if (error == 0) libc.pthread_join(handle, nullptr);
+  void* place = nullptr;
+  if (error == 0 && libc.pthread_join(handle, &place) == 0) mem::use_resolver_place(reinterpret_cast<std::size_t>(place));
   __libc_single_threaded = 0;
   return error;
 }

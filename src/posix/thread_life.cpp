@@ -15,6 +15,7 @@
 #include "os/signal_mask.hpp"
 #include "os/syscall.hpp"
 #include "mem/malloc_cache.hpp"
+#include "mem/resolver.hpp"
 #include "mem/thread_block.hpp"
 #include "posix/binding.hpp"
 #include "posix/keys.hpp"
@@ -306,6 +307,7 @@ constinit unseen_ends unseen;
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // destructors are not to be left by unwinding
   mem::run_thread_local_destructors();
   run_key_destructors();
+  mem::end_resolver();
   if (mem::stacks.crowded(me.top.size_class)) {
     // Its memory will hardly be needed again soon: what it keeps of the heap goes back, as at a kernel thread's end.
     if (me.thread_pointer != runtime.main.thread_pointer) mem::forget_dynamic_blocks(me.thread_pointer);

@@ -79,6 +79,7 @@ CASES = {
     "rwlocks": program("rwlocks", variants=PREEMPTED),
     "futexes": program("futexes"),
     "lock_answers": program("lock_answers"),
+    "resolver_state": program("resolver_state", variants=PREEMPTED),
     "robust_mutexes": program("robust_mutexes"),
     "shared_locks": program("shared_locks"),
     "pthread_exit": program("pthread_exit", variants=PREEMPTED),
