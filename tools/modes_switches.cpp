@@ -40,7 +40,7 @@ struct pair {
 
 void hand_back_forever(void* argument) {
   auto* both = static_cast<pair*>(argument);
-  for (;;) arch::weft_context_switch(&both->partner, &both->caller, both->caller_thread_pointer);
+  for (;;) arch::switch_context(both->partner, both->caller, both->caller_thread_pointer);
 }
 
 spread measure_pair(std::uintptr_t own, std::uintptr_t other) {
@@ -49,7 +49,7 @@ spread measure_pair(std::uintptr_t own, std::uintptr_t other) {
   both.partner = arch::make_context(stack.data() + stack.size(), hand_back_forever, &both);
   return measure(samples, 2 * switches, [&both] {
     for (int i = 0; i < switches; ++i)
-      arch::weft_context_switch(&both.caller, &both.partner, both.partner_thread_pointer);
+      arch::switch_context(both.caller, both.partner, both.partner_thread_pointer);
   });
 }
 

@@ -36,7 +36,7 @@ void scheduler::loop(carrier& c) noexcept {
     }
     thread* next = find_work(c);
     if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
-    resume(c, c.context, c.stack, c.thread_pointer, *next, false);
+    resume_from_loop(c, *next);
   }
 }
 

@@ -131,10 +131,11 @@ class scheduler {
  private:
   [[noreturn]] void loop(carrier& c) noexcept;
   void switch_away(thread& me, after_switch after, thread* next) noexcept;
-  void resume(carrier& c, arch::context& from, stack_annotation& from_stack, std::uintptr_t from_pointer, thread& next,
-              bool for_ever) noexcept;
-  void enter_loop(carrier& c, thread& me, bool for_ever) noexcept;
+  void finish_switch_here(thread& me) noexcept;
+  void prepare_to_run(carrier& c, thread& next) noexcept;
+  void resume_from_loop(carrier& c, thread& next) noexcept;
   void after(carrier& c) noexcept;
+  void after_here(carrier& c) noexcept;
   thread* pick(slot& s) noexcept;
   thread* pick_rotated(slot& s) noexcept;
   thread* take_global(slot& s) noexcept;

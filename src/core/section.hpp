@@ -17,13 +17,13 @@ void regain(thread& me) noexcept;
 
 class section {
  public:
-  explicit section(thread& me) noexcept : me_(me) {
+  [[gnu::always_inline]] explicit section(thread& me) noexcept : me_(me) {
     if (me_.no_preempt.raise() != 0 || me_.kind != thread_kind::user) return;
     os::light_fence();  // slot_claim, c2
     if (!me_.on->claim.confirm()) [[unlikely]]
       regain(me_);
   }
-  ~section() {
+  [[gnu::always_inline]] ~section() {
     // A handler that comes before lower() leaves its mark, and we see it here; one that comes later acts by itself.
     if (me_.no_preempt.lower() == 0 && me_.pending.load(memory_order::relaxed) != 0) [[unlikely]]  // relaxed: same thread
       attend(me_);

@@ -38,10 +38,8 @@ std::uintptr_t pointer_of(const thread& t, const carrier& c) noexcept {
 
 }  // namespace
 
-void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_stack, std::uintptr_t from_pointer,
-                       thread& next, bool for_ever) noexcept {
-  if (accounting_switches.load(memory_order::relaxed)) [[unlikely]]  // relaxed: late by a switch is early enough
-    account_switch(c);
+/// [section] Whatever has to be true before the first instruction of `next`.
+[[gnu::always_inline]] inline void scheduler::prepare_to_run(carrier& c, thread& next) noexcept {
   slot::bump(c.holding->switches);
   next.on = &c;
   c.current.store(&next, memory_order::release);  // [current-1] see monitor::inside
@@ -50,44 +48,14 @@ void scheduler::resume(carrier& c, arch::context& from, stack_annotation& from_s
     os::set_thread_mask(next.signal_mask);
   }
   if (next.thread_pointer == 0) [[unlikely]] current_thread = &next;  // borrowed storage: it tells who runs
-  from_stack.leave_for(next.stack, for_ever);
-  arch::weft_context_switch(&from, &next.context, pointer_change(from_pointer, pointer_of(next, c)));
 }
 
-void scheduler::enter_loop(carrier& c, thread& me, bool for_ever) noexcept {
-  if (accounting_switches.load(memory_order::relaxed)) {  // relaxed: as in resume
+void scheduler::resume_from_loop(carrier& c, thread& next) noexcept {
+  if (accounting_switches.load(memory_order::relaxed)) [[unlikely]]  // relaxed: late by a switch is early enough
     account_switch(c);
-  } else {
-    account_when_due(c);
-  }
-  c.current.store(nullptr, memory_order::relaxed);  // relaxed: as in resume
-  if (me.thread_pointer == 0) [[unlikely]] current_thread = nullptr;
-  me.stack.leave_for(c.stack, for_ever);
-  arch::weft_context_switch(&me.context, &c.context, pointer_change(pointer_of(me, c), c.thread_pointer));
-}
-
-void scheduler::switch_away(thread& me, after_switch what, thread* next) noexcept {
-  carrier& c = *me.on;
-  c.previous = &me;
-  c.after = what;
-  const bool for_ever = what == after_switch::retire;
-  if (next != nullptr) {
-    resume(c, me.context, me.stack, pointer_of(me, c), *next, for_ever);
-  } else {
-    enter_loop(c, me, for_ever);
-  }
-  finish_switch(me);
-}
-
-void scheduler::finish_switch(thread& me) noexcept {
-  me.stack.entered();
-  carrier& c = *me.on;
-  after(c);
-  if (c.arrived.load(memory_order::relaxed)) [[unlikely]] {  // relaxed: same kernel thread
-    // It found somebody on the way out, or the loop: whoever runs now sees to it at the end of this section.
-    c.arrived.store(false, memory_order::relaxed);                 // relaxed: as above
-    me.pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [pending-1]
-  }
+  prepare_to_run(c, next);
+  c.stack.leave_for(next.stack, false);
+  arch::switch_context(c.context, next.context, pointer_change(c.thread_pointer, pointer_of(next, c)));
 }
 
 void scheduler::commit_park(thread& left) noexcept {
@@ -99,7 +67,7 @@ void scheduler::commit_park(thread& left) noexcept {
   if (left.wait.current_ticket(wait)) (void)wake(left, wait, wake_reason::interrupt);
 }
 
-void scheduler::after(carrier& c) noexcept {
+[[gnu::always_inline]] inline void scheduler::after_here(carrier& c) noexcept {
   thread* left = c.previous;
   if (left == nullptr) return;
   c.previous = nullptr;
@@ -120,6 +88,46 @@ void scheduler::after(carrier& c) noexcept {
       hooks_.retired(*left);
       break;
   }
+}
+
+[[gnu::always_inline]] inline void scheduler::finish_switch_here(thread& me) noexcept {
+  me.stack.entered();
+  carrier& c = *me.on;
+  after_here(c);
+  if (c.arrived.load(memory_order::relaxed)) [[unlikely]] {  // relaxed: same kernel thread
+    // It found somebody on the way out, or the loop: whoever runs now sees to it at the end of this section.
+    c.arrived.store(false, memory_order::relaxed);                 // relaxed: as above
+    me.pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [pending-1]
+  }
+}
+
+void scheduler::finish_switch(thread& me) noexcept { finish_switch_here(me); }
+void scheduler::after(carrier& c) noexcept { after_here(c); }
+
+/// The one place where a thread is left. Inlined with all that follows, and with one switch in it: what a thread returns
+/// through after a switch should be few addresses, and the same for all of them, or the CPU mispredicts each.
+[[gnu::always_inline]] inline void scheduler::switch_away(thread& me, after_switch what, thread* next) noexcept {
+  carrier& c = *me.on;
+  c.previous = &me;
+  c.after = what;
+  const bool for_ever = what == after_switch::retire;
+  const bool accounting = accounting_switches.load(memory_order::relaxed);  // relaxed: late by a switch is early enough
+  if (accounting) [[unlikely]] account_switch(c);
+  const arch::context* to = &c.context;
+  std::uintptr_t pointer = c.thread_pointer;
+  if (next != nullptr) {
+    prepare_to_run(c, *next);
+    to = &next->context;
+    pointer = pointer_of(*next, c);
+    me.stack.leave_for(next->stack, for_ever);
+  } else {
+    if (!accounting) account_when_due(c);
+    c.current.store(nullptr, memory_order::relaxed);  // relaxed: see monitor::inside
+    if (me.thread_pointer == 0) [[unlikely]] current_thread = nullptr;
+    me.stack.leave_for(c.stack, for_ever);
+  }
+  arch::switch_context(me.context, *to, pointer_change(pointer_of(me, c), pointer));
+  finish_switch_here(me);
 }
 
 thread* scheduler::pick(slot& s) noexcept {
