@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Tells ThreadSanitizer and AddressSanitizer that a switch changes the stack. Empty in normal builds.
+// Tells ThreadSanitizer and AddressSanitizer that a switch changes the stack, and ThreadSanitizer what the kernel orders.
+// Empty in normal builds.
 // Sanitizers keep their own state in thread-local storage, so under them threads borrow the carrier's storage and are
 // not preempted (DESIGN: test the protocols that way; send programs built with sanitizers to 1:1).
 #pragma once
@@ -11,6 +12,8 @@ void* __tsan_get_current_fiber(void);
 void* __tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+void __tsan_acquire(void* where);
+void __tsan_release(void* where);
 }
 #elif defined(__SANITIZE_ADDRESS__)
 extern "C" {
@@ -35,6 +38,16 @@ struct stack_annotation {
   // on one carrier. So tests run threads on several, and count. Rejected: flag 1 (no sync), and every such field atomic.
   void leave_for(stack_annotation& next, bool) noexcept { __tsan_switch_to_fiber(next.fiber, 0); }
   void entered() noexcept {}
+};
+
+/// The kernel orders the end of a mapping before the start of the next one at the same place. The sanitizer learns that from
+/// libc's functions, which the engine does not call; so it is told here, for all mappings at once.
+struct mapping_annotation {
+  static void mapped() noexcept { __tsan_acquire(&order); }
+  static void unmapped() noexcept { __tsan_release(&order); }
+
+ private:
+  static inline char order = 0;
 };
 #elif defined(__SANITIZE_ADDRESS__)
 struct stack_annotation {
@@ -67,6 +80,13 @@ struct stack_annotation {
   void destroyed() noexcept {}
   void leave_for(stack_annotation&, bool) noexcept {}
   void entered() noexcept {}
+};
+#endif
+
+#if !defined(__SANITIZE_THREAD__)
+struct mapping_annotation {
+  static void mapped() noexcept {}
+  static void unmapped() noexcept {}
 };
 #endif
 

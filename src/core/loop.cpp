@@ -35,7 +35,9 @@ void scheduler::loop(carrier& c) noexcept {
       keep_a_spare();
     }
     thread* next = find_work(c);
-    if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
+    // We kept the time, most likely, and shall again in a moment. A monitor that is awake looks soon enough in case we do not.
+    if (const nanoseconds_at deadline = earliest_deadline(); deadline != never && monitor_dozes.load(memory_order::relaxed) != 0)  // relaxed: see there
+      watch_deadline(deadline);
     resume_from_loop(c, *next);
   }
 }

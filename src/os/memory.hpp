@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/annotate.hpp"
 #include "os/syscall.hpp"
 
 namespace weft::os {
@@ -21,10 +22,12 @@ inline constexpr int advice_guard_remove = 103;   // MADV_GUARD_REMOVE
 inline void* map(std::size_t bytes) noexcept {
   const long result = raw_syscall(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  mapping_annotation::mapped();
   return result < 0 && result > -4096 ? nullptr : std::bit_cast<void*>(result);
 }
 
 inline void unmap(void* memory, std::size_t bytes) noexcept {
+  mapping_annotation::unmapped();
   raw_syscall(SYS_munmap, arg(memory), static_cast<long>(bytes));
 }
 

@@ -14,7 +14,7 @@ namespace weft {
 
 namespace {
 constexpr nanoseconds shortest_interval = 50 * microsecond;
-constexpr nanoseconds longest_interval = 2 * millisecond;
+constexpr nanoseconds longest_interval = 1 * millisecond;
 /// For so long after work last waited the monitor stays awake, so that telling it costs nothing in busy times.
 constexpr nanoseconds linger = 20 * millisecond;
 /// A thread that has run for so long gives way to one that was woken by somebody else.
