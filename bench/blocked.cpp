@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // Question: when every carrier is blocked in a call that Weft does not replace, how long until a thread that is ready runs?
-// Two threads meet (both spin, so both hold a slot of the two there are), one wakes a third, and both block in read(2) on pipes
-// that only the third will write to. A runtime without rescue stops here for ever.
+// Two threads meet (both spin, so both hold a slot of the two there are), one wakes a third, and both read, by a system call
+// of their own making, from pipes that only the third will write to. A runtime without rescue stops here for ever.
 // Rival: kernel threads, for which this is an ordinary wake-up.
 #include "bench.hpp"
 
 #include <atomic>
 
 #include <semaphore.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -29,7 +30,7 @@ void* block(void* which_as_pointer) {
       sem_post(&ready);
     }
     char byte;
-    if (read(pipes[which][0], &byte, 1) != 1) bench::must(errno, "read");
+    if (syscall(SYS_read, pipes[which][0], &byte, 1) != 1) bench::must(errno, "read");
     // Time for the third thread to be parked again: otherwise it is only found running, and nothing is measured.
     const timespec pause{0, 1'000'000};
     nanosleep(&pause, nullptr);

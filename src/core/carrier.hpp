@@ -43,6 +43,7 @@ struct alignas(64) carrier {
   atomic<std::uint32_t> wake_word{0};   ///< Futex: 0 asleep or searching, 1 woken with a slot.
   atomic<std::int32_t> tid{0};          ///< 0: its kernel thread has ended (the kernel clears it).
   bool asleep = false;                  ///< In the list of sleepers; guarded by the idle lock.
+  bool urgent = false;                  ///< It has asked the kernel to run it soon after it wakes (scheduler::be_urgent).
   atomic<bool> watches{false};          ///< It sleeps inside the event source. Set when it is listed as a sleeper.
   atomic<bool> in_wait{false};          ///< It is inside the event source, or on its way.
   carrier* prev_asleep = nullptr;

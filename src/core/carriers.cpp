@@ -123,6 +123,7 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
 void scheduler::recycle_carrier(carrier& c) noexcept {
   os::set_signal_mask(~std::uint64_t{0});  // no handler may start on a stack that is about to be given back
   carriers_alive_.fetch_sub(1, memory_order::relaxed);  // relaxed: a statistic
+  c.urgent = false;  // as the next kernel thread will be
   {
     locked hold(carriers_lock_);
     c.next_free = free_carriers_;

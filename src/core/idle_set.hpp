@@ -5,7 +5,7 @@
 // I2  `lookout` is the time at which the time keeper will look at the timers, `never` when there is none.
 // I3  At most one carrier watches; it sleeps inside the event source, and whoever takes it off interrupts that. It stays the
 //     watcher until it is out again (remove_sleeper): a second one inside could hear the interrupt that is meant for the
-//     first. None becomes watcher while no slot is idle: it could not run what it finds.
+//     first. None becomes watcher while no slot is idle, for it could not run what it finds, unless slots hardly switch.
 #pragma once
 #include <cstdint>
 
@@ -68,7 +68,8 @@ class idle_set {
   nanoseconds_at put_sleeper(carrier& c, nanoseconds_at earliest, bool events) noexcept {
     locked hold(lock_);
     c.asleep = true;
-    const bool watches = events && watcher_ == nullptr && slots_ != nullptr;
+    const bool useful = slots_ != nullptr || watch_in_any_case();
+    const bool watches = events && watcher_ == nullptr && useful;
     c.watches.store(watches, memory_order::relaxed);  // relaxed: see scheduler::rouse
     if (watches) {
       watcher_ = &c;
@@ -100,6 +101,10 @@ class idle_set {
     locked hold(lock_);
     return sleepers_ != nullptr;
   }
+
+  /// Set by the monitor: carriers come by so rarely that a sleeper is to watch although no slot is idle.
+  [[nodiscard]] bool watch_in_any_case() const noexcept { return watch_in_any_case_.load(memory_order::relaxed); }  // relaxed: a hint
+  void watch_in_any_case(bool yes) noexcept { watch_in_any_case_.store(yes, memory_order::relaxed); }  // relaxed: a hint
 
   /// Does a sleeping carrier watch the event source?
   [[nodiscard]] bool watched() const noexcept {
@@ -149,6 +154,7 @@ class idle_set {
   carrier* keeper_ = nullptr;
   carrier* watcher_ = nullptr;
   atomic<bool> watched_{false};
+  atomic<bool> watch_in_any_case_{false};
   atomic<std::uint32_t> count_{0};
   // [lookout-1] Who arms a deadline publishes it, then reads `lookout` and the monitor's; who goes to sleep publishes
   // its lookout, then reads the deadlines once more. All are seq_cst: a deadline is never earlier than all lookouts

@@ -12,6 +12,7 @@
 #include "os/clock.hpp"
 #include "os/futex.hpp"
 #include "os/signal_mask.hpp"
+#include "os/task.hpp"
 
 namespace weft {
 
@@ -100,8 +101,20 @@ thread* scheduler::steal(slot& mine) noexcept {
   return nullptr;
 }
 
-/// Returns with a slot. The carrier stands in nobody's way: it has given its slot up.
+/// A carrier that looks for others while all slots compute must get a CPU soon; one that computes itself is like any other.
+void scheduler::be_urgent(carrier& c, bool urgent) noexcept {
+  if (c.urgent == urgent) return;
+  c.urgent = urgent;
+  os::set_slice(urgent ? os::short_slice : 0);
+}
+
 void scheduler::sleep(carrier& c) noexcept {
+  sleep_until_given(c);
+  be_urgent(c, false);
+}
+
+/// Returns with a slot. The carrier stands in nobody's way: it has given its slot up.
+void scheduler::sleep_until_given(carrier& c) noexcept {
   for (;;) {
     // [sleep-1] The futex call looks at this word again under the kernel's lock: a waker that took us off the list before
     // we slept has set it, and we do not sleep. What it handed over is read through the claim, not through this word.
@@ -110,6 +123,7 @@ void scheduler::sleep(carrier& c) noexcept {
     const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline(), source != nullptr && source->anybody());
     const bool watches = c.watches.load(memory_order::relaxed);  // relaxed: ours
     adopt_idle_mask(c);
+    be_urgent(c, idle_.slots() == 0 && idle_.watch_in_any_case());
     const bool spare = look_at == never && !watches && c.index > options_.parallelism + 8;
     const nanoseconds_at bound = spare ? os::now() + spare_time : look_at;
     // [lookout-1] A deadline armed since put_sleeper looked is either seen here or its armer sees our lookout. And who

@@ -137,13 +137,15 @@ class scheduler {
   void after(carrier& c) noexcept;
   void after_here(carrier& c) noexcept;
   thread* pick(slot& s) noexcept;
-  thread* pick_rotated(slot& s) noexcept;
+  thread* pick_rotated(slot& s, rotation asked) noexcept;
   thread* take_global(slot& s) noexcept;
   void push_local(slot& s, thread& t) noexcept;
   thread* find_work(carrier& c) noexcept;
   thread* search(carrier& c) noexcept;
   thread* steal(slot& mine) noexcept;
   void sleep(carrier& c) noexcept;
+  void sleep_until_given(carrier& c) noexcept;
+  static void be_urgent(carrier& c, bool urgent) noexcept;
   [[nodiscard]] event_source* events() const noexcept { return events_.load(memory_order::acquire); }  // [events-1]
   void poll_events() noexcept;
   void make_all_ready(ready_list& ready) noexcept;

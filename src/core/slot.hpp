@@ -16,6 +16,13 @@ namespace weft {
 
 struct carrier;
 
+/// What the monitor asks of the next pick: a queue before `newest`.
+enum class rotation : std::uint8_t {
+  none,
+  queue_first,   ///< A slice is over: the slot's own queue has waited for its turn.
+  global_first,  ///< Somebody was woken while one thread went on and on: that is what the thread gives way to.
+};
+
 struct alignas(64) slot {
   run_queue<thread> queue;
   /// Woken last, runs next, on the rest of its waker's slice. Only the holder touches it (hence no read-modify-write on
@@ -25,9 +32,7 @@ struct alignas(64) slot {
   /// Counters that the holder alone writes; the monitor compares them with its last look.
   atomic<std::uint64_t> switches{0};
   atomic<std::uint64_t> slices{0};  ///< Like switches, but a thread taken from `newest` continues the slice.
-  atomic<std::uint32_t> rotate{0};  ///< The monitor asks: the queues before `newest` next time.
-
-  bool global_turn = false;         ///< The holder's: whose turn it was at the last rotation.
+  atomic<rotation> rotate{rotation::none};
 
   atomic<carrier*> holder{nullptr};
 

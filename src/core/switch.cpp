@@ -131,8 +131,8 @@ void scheduler::after(carrier& c) noexcept { after_here(c); }
 }
 
 thread* scheduler::pick(slot& s) noexcept {
-  if (s.rotate.load(memory_order::relaxed) != 0) [[unlikely]]  // relaxed: a request that may come a little late
-    return pick_rotated(s);
+  const rotation asked = s.rotate.load(memory_order::relaxed);  // relaxed: a request that may come a little late
+  if (asked != rotation::none) [[unlikely]] return pick_rotated(s, asked);
   if (thread* t = s.swap_newest(nullptr)) return t;
   slot::bump(s.slices);
   // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever. A whole
@@ -146,14 +146,13 @@ thread* scheduler::pick(slot& s) noexcept {
   return take_global(s);
 }
 
-thread* scheduler::pick_rotated(slot& s) noexcept {
-  s.rotate.store(0, memory_order::relaxed);                               // relaxed: a request
+thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
+  s.rotate.store(rotation::none, memory_order::relaxed);  // relaxed: a request
   thread* newest = s.swap_newest(nullptr);
   slot::bump(s.slices);
-  // In turn: sleepers that come back to the global queue all the time must not keep the slot's own queue waiting for ever.
-  s.global_turn = !s.global_turn;
-  thread* t = s.global_turn ? global_.pop() : s.queue.pop();
-  if (t == nullptr) t = s.global_turn ? s.queue.pop() : global_.pop();
+  const bool global_first = asked == rotation::global_first;
+  thread* t = global_first ? global_.pop() : s.queue.pop();
+  if (t == nullptr) t = global_first ? s.queue.pop() : global_.pop();
   if (t == nullptr) return newest;
   if (newest != nullptr) push_local(s, *newest);
   return t;

@@ -70,18 +70,22 @@ void write_to_process_stderr(const char* text, unsigned long bytes) noexcept {
   raw_syscall(SYS_close, fd);
 }
 
-void become_punctual() noexcept {
-  raw_syscall(SYS_prctl, PR_SET_TIMERSLACK, 1);
-  // A slice of one's own choice is the scheduler's measure of urgency since Linux 6.12; older kernels ignore it.
+void set_slice(nanoseconds slice) noexcept {
   struct {
-    std::uint32_t size = 48, policy = SCHED_OTHER;
+    std::uint32_t size = 48, policy = 0;
     std::uint64_t flags = 0;
     std::int32_t nice = 0;
     std::uint32_t priority = 0;
-    std::uint64_t runtime = 100'000, deadline = 0, period = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
   } attributes;
-  attributes.nice = 20 - static_cast<std::int32_t>(raw_syscall(SYS_getpriority, 0 /* PRIO_PROCESS */, 0));
+  if (raw_syscall(SYS_sched_getattr, 0, arg(&attributes), sizeof attributes, 0) < 0 || attributes.policy != SCHED_OTHER) return;
+  attributes.runtime = static_cast<std::uint64_t>(slice);
   raw_syscall(SYS_sched_setattr, 0, arg(&attributes), 0);
+}
+
+void become_punctual() noexcept {
+  raw_syscall(SYS_prctl, PR_SET_TIMERSLACK, 1);
+  set_slice(short_slice);
 }
 
 }  // namespace weft::os

@@ -4,6 +4,8 @@
 #pragma once
 #include <cstdint>
 
+#include "base/clock.hpp"
+
 namespace weft::os {
 
 enum class task_state : std::uint8_t {
@@ -23,6 +25,11 @@ void leave_descriptor_table() noexcept;
 
 /// Writes to the process's stderr from a kernel thread with a table of its own; silent when that cannot be reached.
 void write_to_process_stderr(const char* text, unsigned long bytes) noexcept;
+
+/// Asks the kernel for slices of this length for the calling kernel thread, 0 for its own choice. A short one makes it run
+/// sooner after it wakes, and not for long: the scheduler's measure of urgency since Linux 6.12. Older kernels ignore it.
+void set_slice(nanoseconds slice) noexcept;
+inline constexpr nanoseconds short_slice = 100 * microsecond;
 
 /// Asks the kernel to run the calling kernel thread soon after it wakes: no timer slack, a short slice.
 void become_punctual() noexcept;

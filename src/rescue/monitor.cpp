@@ -19,6 +19,8 @@ constexpr nanoseconds longest_interval = 1 * millisecond;
 constexpr nanoseconds linger = 20 * millisecond;
 /// A thread that has run for so long gives way to one that was woken by somebody else.
 constexpr nanoseconds displaceable_after = 1 * millisecond;
+/// If slots switch less often than this, a sleeping carrier waits for events although no slot is idle.
+constexpr std::uint64_t brisk_switches_per_millisecond = 32;
 /// Two samples at least so far apart tell whether a carrier slept in between.
 constexpr nanoseconds sample_distance = 500 * microsecond;
 constexpr std::uint32_t strays_per_look = 16;
@@ -37,8 +39,8 @@ void monitor::run() noexcept {
     tidy(now);
     if (acted_) {
       interval_ = shortest_interval;
-    } else if (interval_ < longest_interval) {
-      interval_ *= 2;
+    } else {
+      interval_ = interval_ * 2 < longest_interval ? interval_ * 2 : longest_interval;
     }
     const bool doze = !waiting && now - waited_at_ > linger;
     sleep_until(doze || tidy_at_ < now + interval_ ? tidy_at_ : now + interval_, doze);
@@ -86,14 +88,28 @@ bool monitor::look(nanoseconds_at now) noexcept {
     scheduler_.fire_timers(now);
     acted_ = true;
   }
-  const bool unwatched = scheduler_.events_unwatched() && !fault("doze.over_events");
-  if (unwatched) scheduler_.send_somebody_to_look();
   bool waiting = !scheduler_.global().empty();
   if (waiting && scheduler_.idle().slots() != 0) scheduler_.wake_one_more();
   for (std::uint32_t i = 0; i < scheduler_.slot_count(); ++i)
     waiting |= look_at_slot(scheduler_.slot_at(i), watches_[i], now);
   if (waiting) look_at_strays();
+  judge_pace(now);
+  const bool unwatched = scheduler_.events_unwatched() && !fault("doze.over_events");
+  if (unwatched) scheduler_.send_somebody_to_look();
   return waiting || unwatched;
+}
+
+/// Carriers that switch often look for events themselves, sooner and at less cost than one that is woken for each.
+void monitor::judge_pace(nanoseconds_at now) noexcept {
+  if (now - paced_at_ < sample_distance) return;
+  bool brisk = false;
+  for (std::uint32_t i = 0; i < scheduler_.slot_count(); ++i) {
+    watch& w = watches_[i];
+    brisk |= (w.switches - w.paced_switches) * millisecond >= brisk_switches_per_millisecond * (now - paced_at_);
+    w.paced_switches = w.switches;
+  }
+  paced_at_ = now;
+  scheduler_.idle().watch_in_any_case(!brisk);
 }
 
 bool monitor::look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept {
@@ -127,7 +143,8 @@ bool monitor::look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept {
   }
   if (!stands) {
     // It switches, but perhaps only between threads that wake each other.
-    if (now - w.slice_at >= scheduler_.options().slice) s.rotate.store(1, memory_order::relaxed);  // relaxed: a request
+    if (now - w.slice_at >= scheduler_.options().slice)
+      s.rotate.store(rotation::queue_first, memory_order::relaxed);  // relaxed: a request
     return true;
   }
   const std::int32_t tid = c->tid.load(memory_order::relaxed);  // relaxed: a wrong one is told apart by claim
@@ -207,7 +224,10 @@ void monitor::consider_preemption(slot& s, carrier& c, watch& w, nanoseconds_at 
   const bool burns = burns_cpu(c.tid.load(memory_order::relaxed), w.voluntary, w.voluntary_for, w.sampled_at,  // relaxed: a hint
                                w.switches, now);
   if (!burns || !(slice_over || displaced)) return;
-  if (!scheduler_.global().empty() || slice_over) s.rotate.store(1, memory_order::relaxed);  // relaxed: a request
+  if (!slice_over && !scheduler_.global().empty())
+    s.rotate.store(rotation::global_first, memory_order::relaxed);  // relaxed: a request
+  else if (slice_over)
+    s.rotate.store(rotation::queue_first, memory_order::relaxed);  // relaxed: a request
   os::signal_kernel_thread(c.tid.load(memory_order::relaxed), os::preempt_signal);           // relaxed: a hint
   acted_ = true;
 }

@@ -36,8 +36,10 @@ class monitor {
     std::uint64_t voluntary = 0;                   ///< The carrier's voluntary switches, as sampled ...
     std::uint64_t voluntary_for = 0;               ///< ... at this switch count (+1) ...
     nanoseconds_at sampled_at = 0;                 ///< ... and time.
+    std::uint64_t paced_switches = 0;              ///< As seen by judge_pace.
   };
 
+  void judge_pace(nanoseconds_at now) noexcept;
   bool look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept;
   static bool inside(const slot& s, const carrier& c, const watch& w) noexcept;
   bool begin_taking(const slot& s, carrier& c) noexcept;
@@ -58,6 +60,7 @@ class monitor {
   nanoseconds interval_ = 0;
   nanoseconds_at waited_at_ = 0;
   nanoseconds_at tidy_at_ = never;
+  nanoseconds_at paced_at_ = 0;
   std::uint32_t next_stray_ = 0;
   bool acted_ = false;
   bool complained_ = false;

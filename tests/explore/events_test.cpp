@@ -216,7 +216,7 @@ TEST(events, seen_beside_work_on_two_slots) { expect_sound(an_event_beside_work(
 
 // The monitor's signal has no effect on a carrier that is not inside the source yet: once is not enough.
 TEST(events, a_single_signal_is_found) {
-    expect_fault_found("rouse.signals_once", the_watcher_is_called_away(monitored({.slots = 1, .carriers = 1, .spare = 0})), 40000);
+    expect_fault_found("rouse.signals_once", the_watcher_is_called_away(monitored({.slots = 1, .carriers = 1, .spare = 0})), 400000);
 }
 // It may doze only while a carrier watches, or nobody waits for events.
 TEST(events, a_monitor_that_dozes_over_events_is_found) {

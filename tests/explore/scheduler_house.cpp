@@ -92,6 +92,7 @@ void signal_kernel_thread(std::int32_t, int) noexcept {
     if (open_house->on_signal) open_house->on_signal();
 }
 void become_punctual() noexcept {}
+void set_slice(nanoseconds) noexcept {}
 void write_to_process_stderr(const char*, unsigned long) noexcept {}
 /// The monitor has just blocked all signals of its kernel thread, which here is the whole test's.
 void leave_descriptor_table() noexcept {
