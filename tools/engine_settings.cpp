@@ -16,9 +16,9 @@ namespace {
 
 /// What the library would say against this text; nothing when it would take it.
 std::optional<std::string> complaint_about(const std::string& text) {
-  posix::options options;
-  weft::text<400> mistake;
-  if (posix::parse_options(text.c_str(), options, mistake)) return std::nullopt;
+  engine::posix::options options;
+  engine::text<400> mistake;
+  if (engine::posix::parse_options(text.c_str(), options, mistake)) return std::nullopt;
   return std::string(mistake.data(), mistake.size());
 }
 

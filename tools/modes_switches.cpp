@@ -32,24 +32,24 @@ constexpr unsigned long hwcap2_fsgsbase = 1UL << 1;
 
 /// Two contexts that hand control to each other; zero thread pointers leave the register alone.
 struct pair {
-  arch::context caller;
-  arch::context partner;
+  engine::arch::context caller;
+  engine::arch::context partner;
   std::uintptr_t caller_thread_pointer = 0;
   std::uintptr_t partner_thread_pointer = 0;
 };
 
 void hand_back_forever(void* argument) {
   auto* both = static_cast<pair*>(argument);
-  for (;;) arch::switch_context(both->partner, both->caller, both->caller_thread_pointer);
+  for (;;) engine::arch::switch_context(both->partner, both->caller, both->caller_thread_pointer);
 }
 
 spread measure_pair(std::uintptr_t own, std::uintptr_t other) {
   std::vector<std::byte> stack(partner_stack_bytes);
   pair both{.caller = {}, .partner = {}, .caller_thread_pointer = own, .partner_thread_pointer = other};
-  both.partner = arch::make_context(stack.data() + stack.size(), hand_back_forever, &both);
+  both.partner = engine::arch::make_context(stack.data() + stack.size(), hand_back_forever, &both);
   return measure(samples, 2 * switches, [&both] {
     for (int i = 0; i < switches; ++i)
-      arch::switch_context(both.caller, both.partner, both.partner_thread_pointer);
+      engine::arch::switch_context(both.caller, both.partner, both.partner_thread_pointer);
   });
 }
 
@@ -57,11 +57,11 @@ spread measure_pair(std::uintptr_t own, std::uintptr_t other) {
 class tls_block {
  public:
   tls_block() {
-    using offsets = arch::tcb_offsets;
+    using offsets = engine::arch::tcb_offsets;
     auto* allocate = std::bit_cast<void* (*)(void*)>(dlsym(RTLD_DEFAULT, "_dl_allocate_tls"));
     if (allocate != nullptr) block_ = static_cast<std::byte*>(allocate(nullptr));
     if (block_ == nullptr) return;
-    const auto* mine = std::bit_cast<const std::byte*>(arch::thread_pointer());
+    const auto* mine = std::bit_cast<const std::byte*>(engine::arch::thread_pointer());
     std::memcpy(block_ + offsets::tcb, &block_, sizeof block_);
     std::memcpy(block_ + offsets::self, &block_, sizeof block_);
     for (const std::size_t guard : {offsets::stack_guard, offsets::pointer_guard})
@@ -87,7 +87,7 @@ transition switch_with_own_tls() {
   }
   const tls_block partner;
   if (partner.thread_pointer() == 0) row.how = "not measured: glibc gives no TLS block";
-  else row.ns = measure_pair(arch::thread_pointer(), partner.thread_pointer());
+  else row.ns = measure_pair(engine::arch::thread_pointer(), partner.thread_pointer());
   return row;
 }
 

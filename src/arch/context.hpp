@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace weft::arch {
+namespace weft::engine::arch {
 
 /// What the switch leaves at the saved stack pointer, lowest address first.
 struct frame {
@@ -46,7 +46,7 @@ context make_context(void* top, void (*entry)(void*), void* argument) noexcept;
 /// Returns when somebody switches back to `from`. Costs about 7 ns, 20 with a thread pointer.
 inline void switch_context(context& from, const context& to, std::uintptr_t thread_pointer) noexcept;
 
-}  // namespace weft::arch
+}  // namespace weft::engine::arch
 
 #if defined(__x86_64__)
 #include "arch/x86_64/switch.hpp"

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-namespace weft::arch {
+namespace weft::engine::arch {
 
 #if defined(__x86_64__)
 /// The calling thread's thread pointer. The ABI keeps it in the first word that it points to.
@@ -25,4 +25,4 @@ struct tcb_offsets {
 #error "Weft needs the thread pointer of this CPU"
 #endif
 
-}  // namespace weft::arch
+}  // namespace weft::engine::arch

@@ -4,7 +4,7 @@
 #if defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <pthread.h>
 
-namespace weft {
+namespace weft::engine {
 
 void stack_annotation::adopted() noexcept {
   pthread_attr_t attributes;
@@ -16,5 +16,5 @@ void stack_annotation::adopted() noexcept {
   bottom = low;
 }
 
-}  // namespace weft
+}  // namespace weft::engine
 #endif

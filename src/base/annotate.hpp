@@ -23,7 +23,7 @@ void __asan_unpoison_memory_region(const volatile void* low, std::size_t size);
 }
 #endif
 
-namespace weft {
+namespace weft::engine {
 
 #if defined(__SANITIZE_THREAD__)
 /// One stack as the sanitizer knows it.
@@ -90,4 +90,4 @@ struct mapping_annotation {
 };
 #endif
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -7,7 +7,7 @@
 
 #include "base/text.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 [[noreturn]] void invariant_broken(const char* what, const char* file, int line) noexcept {
   text<400> message;
@@ -17,4 +17,4 @@ namespace weft {
   ::abort();
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -4,12 +4,12 @@
 // Callable from any context, signal handlers included: no allocation, no libc lock.
 #pragma once
 
-namespace weft {
+namespace weft::engine {
 
 [[noreturn]] void invariant_broken(const char* what, const char* file, int line) noexcept;
 
-}  // namespace weft
+}  // namespace weft::engine
 
 /// Checks an invariant of the engine in every build; use it where the cost is lost in the noise.
 #define WEFT_ASSERT(condition) \
-  ((condition) ? static_cast<void>(0) : ::weft::invariant_broken(#condition, __FILE__, __LINE__))
+  ((condition) ? static_cast<void>(0) : ::weft::engine::invariant_broken(#condition, __FILE__, __LINE__))

@@ -9,7 +9,7 @@
 #include <atomic>
 #endif
 
-namespace weft {
+namespace weft::engine {
 
 #ifdef WEFT_EXPLORE
 template <class T>
@@ -26,4 +26,4 @@ using std::memory_order;
 /// a signal handler on it, and on the cheap side of a protocol whose other side calls os::barrier_everywhere().
 inline void compiler_barrier() noexcept { asm volatile("" ::: "memory"); }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace weft {
+namespace weft::engine {
 
 /// A point on CLOCK_MONOTONIC, in nanoseconds.
 using nanoseconds_at = std::int64_t;
@@ -14,4 +14,4 @@ using nanoseconds = std::int64_t;
 inline constexpr nanoseconds_at never = std::numeric_limits<nanoseconds_at>::max();
 inline constexpr nanoseconds microsecond = 1'000, millisecond = 1'000'000, second = 1'000'000'000;
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -3,7 +3,7 @@
 // In normal builds a fault is constant false and the compiler removes it; in explorer builds tests/explore answers.
 #pragma once
 
-namespace weft {
+namespace weft::engine {
 
 #ifdef WEFT_EXPLORE
 bool fault(const char* name) noexcept;
@@ -11,4 +11,4 @@ bool fault(const char* name) noexcept;
 constexpr bool fault(const char* /*name*/) noexcept { return false; }
 #endif
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -4,7 +4,7 @@
 // Invariant: tail_ is meaningful only while head_ is not null; the last element's link is null.
 #pragma once
 
-namespace weft {
+namespace weft::engine {
 
 template <class T, T* T::*Link>
 class fifo {
@@ -40,4 +40,4 @@ class fifo {
   T* tail_ = nullptr;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -6,7 +6,7 @@
 #include "explored_atomic.hpp"
 #endif
 
-namespace weft {
+namespace weft::engine {
 
 inline void pause_cpu() noexcept {
 #ifdef WEFT_EXPLORE
@@ -18,4 +18,4 @@ inline void pause_cpu() noexcept {
 #endif
 }
 
-}  // namespace weft
+}  // namespace weft::engine

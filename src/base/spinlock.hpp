@@ -8,7 +8,7 @@
 #include "base/atomic.hpp"
 #include "base/pause.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 void give_cpu_away() noexcept;  // defined in os/: sched_yield without libc
 
@@ -56,4 +56,4 @@ class locked {
   Lock& lock_;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

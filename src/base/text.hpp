@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace weft {
+namespace weft::engine {
 
 template <std::size_t Size>
 class text {
@@ -54,4 +54,4 @@ class text {
   std::size_t used_ = 0;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

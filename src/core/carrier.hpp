@@ -12,7 +12,7 @@
 #include "base/clock.hpp"
 #include "core/slot_claim.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 class scheduler;
 struct slot;
@@ -76,4 +76,4 @@ inline constexpr std::uint64_t mask_unknown = std::uint64_t{1} << 8;
 /// The carrier whose own context runs now (null inside a thread).
 extern thread_local constinit carrier* current_carrier __attribute__((tls_model("initial-exec")));
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -16,7 +16,7 @@
 #include "os/signal_mask.hpp"
 #include "mem/thread_block.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 constinit scheduler the_scheduler;
 
@@ -242,4 +242,4 @@ std::uint64_t scheduler::switches() const noexcept {
   return sum;
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -3,7 +3,7 @@
 
 #include "os/clock.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 constinit atomic<bool> accounting_switches{false};
 
@@ -65,4 +65,4 @@ nanoseconds cpu_time_of(thread& me, thread& t) noexcept {
   return before + (used != 0 && span > 0 ? span : 0);
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -14,7 +14,7 @@
 #include "core/carrier.hpp"
 #include "core/thread.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 extern constinit atomic<bool> accounting_switches;
 
@@ -28,4 +28,4 @@ void account_now(carrier& c) noexcept;
 /// [section] What `t` has used. From the first call on every switch is accounted.
 [[nodiscard]] nanoseconds cpu_time_of(thread& me, thread& t) noexcept;
 
-}  // namespace weft
+}  // namespace weft::engine

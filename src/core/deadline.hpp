@@ -14,7 +14,7 @@
 #include "os/memory.hpp"
 #include "time/timer_queue.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 struct thread;
 
@@ -60,4 +60,4 @@ class deadline_nodes {
   std::size_t chunk_ = 64;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -16,7 +16,7 @@
 #include "base/fifo.hpp"
 #include "core/thread.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 /// Threads that were claimed for an event and are to be made ready.
 using ready_list = fifo<thread, &thread::next>;
@@ -36,4 +36,4 @@ struct event_source {
   [[nodiscard]] bool anybody() const noexcept { return waiting.load(memory_order::relaxed) != 0; }
 };
 
-}  // namespace weft
+}  // namespace weft::engine

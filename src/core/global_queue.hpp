@@ -7,7 +7,7 @@
 #include "base/spinlock.hpp"
 #include "core/thread.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 class global_queue {
  public:
@@ -46,4 +46,4 @@ class global_queue {
   atomic<std::uint32_t> size_{0};
 };
 
-}  // namespace weft
+}  // namespace weft::engine

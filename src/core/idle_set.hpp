@@ -13,7 +13,7 @@
 #include "core/carrier.hpp"
 #include "core/slot.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 class idle_set {
  public:
@@ -162,4 +162,4 @@ class idle_set {
   atomic<nanoseconds_at> lookout_{never};
 };
 
-}  // namespace weft
+}  // namespace weft::engine

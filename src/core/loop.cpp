@@ -14,7 +14,7 @@
 #include "os/signal_mask.hpp"
 #include "os/task.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 namespace {
 /// No longer than a wake-up across CPUs would cost.
@@ -216,4 +216,4 @@ void scheduler::adopt_idle_mask(carrier& c) noexcept {
   os::set_thread_mask(mask);
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -13,7 +13,7 @@
 #include "os/kernel_thread.hpp"
 #include "os/signal_mask.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 void scheduler::make_ready(thread& t) noexcept {
   if (t.kind == thread_kind::foreign) {
@@ -150,4 +150,4 @@ void scheduler::keep_a_spare() noexcept {
   if (!idle_.somebody_sleeps()) (void)new_carrier(nullptr);
 }
 
-}  // namespace weft
+}  // namespace weft::engine

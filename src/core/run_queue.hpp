@@ -23,7 +23,7 @@
 #include "base/atomic.hpp"
 #include "base/fault.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 template <class T, std::uint32_t Capacity = 256>
 class run_queue {
@@ -114,4 +114,4 @@ class run_queue {
   atomic<T*> buffer_[Capacity] = {};
 };
 
-}  // namespace weft
+}  // namespace weft::engine

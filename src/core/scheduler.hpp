@@ -19,7 +19,7 @@
 #include "core/slot.hpp"
 #include "core/thread.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 struct scheduler_options {
   std::uint32_t parallelism = 1;
@@ -184,4 +184,4 @@ class scheduler {
 /// The process's scheduler. (Threads find theirs through their carrier; this one serves the default runtime.)
 extern constinit scheduler the_scheduler;
 
-}  // namespace weft
+}  // namespace weft::engine

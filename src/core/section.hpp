@@ -8,7 +8,7 @@
 #include "core/thread.hpp"
 #include "os/fence.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 /// Does what handlers left for the end of a section. Out of line: rare.
 void attend(thread& me) noexcept;
@@ -36,4 +36,4 @@ class section {
   thread& me_;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

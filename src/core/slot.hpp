@@ -12,7 +12,7 @@
 #include "core/thread.hpp"
 #include "time/timer_queue.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 struct carrier;
 
@@ -60,4 +60,4 @@ struct alignas(64) slot {
   }
 };
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -27,7 +27,7 @@
 #include "base/atomic.hpp"
 #include "base/fault.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 class slot_claim {
  public:
@@ -90,4 +90,4 @@ class slot_claim {
   atomic<std::uint32_t> state_{none};
 };
 
-}  // namespace weft
+}  // namespace weft::engine

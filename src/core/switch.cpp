@@ -10,7 +10,7 @@
 #include "os/signal_mask.hpp"
 #include "os/thread_pointer.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 thread_local constinit thread* current_thread = nullptr;
 thread_local constinit carrier* current_carrier = nullptr;
@@ -249,4 +249,4 @@ void scheduler::regain_slot(thread& me) noexcept {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::engine

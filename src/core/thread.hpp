@@ -16,7 +16,7 @@
 #include "core/deadline.hpp"
 #include "core/wait_word.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 struct carrier;
 struct slot;
@@ -98,4 +98,4 @@ thread* current() noexcept;  // out of line: tests run threads on borrowed threa
 inline thread* current() noexcept { return current_thread; }
 #endif
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -5,7 +5,7 @@
 #include "core/scheduler.hpp"
 #include "os/futex.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 namespace {
 /// So many are taken out of a queue at a time: others who arm their deadlines there wait for no more than that.
@@ -87,4 +87,4 @@ void scheduler::fire_timers(nanoseconds_at now) noexcept {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -23,7 +23,7 @@
 #include "base/atomic.hpp"
 #include "base/fault.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 /// Why a wait ended.
 enum class wake_reason : std::uint8_t {
@@ -141,4 +141,4 @@ class wait_word {
   atomic<std::uint64_t> word_{0};
 };
 
-}  // namespace weft
+}  // namespace weft::engine

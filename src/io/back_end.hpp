@@ -9,7 +9,7 @@
 #include "core/event_source.hpp"
 #include "io/descriptors.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 struct back_end {
   const char* name;
@@ -51,4 +51,4 @@ void on_event(const event& e, ready_list& ready) noexcept;
 /// Moves `fd` there, if there is room. Returns where it is now.
 int hide(int fd) noexcept;
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

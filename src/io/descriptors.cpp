@@ -6,7 +6,7 @@
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 namespace {
 constexpr unsigned per_chunk = 256;
@@ -74,4 +74,4 @@ void forget_all_waiters() noexcept {
   });
 }
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

@@ -10,7 +10,7 @@
 #include "base/spinlock.hpp"
 #include "core/thread.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 /// poll's bits, which are epoll's, too.
 using event_mask = std::uint32_t;
@@ -72,4 +72,4 @@ void for_each_record(unsigned first, unsigned last, void (*visit)(int, descripto
 /// In a forked child: nobody waits, and what was open for waiters alone is closed.
 void forget_all_waiters() noexcept;
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

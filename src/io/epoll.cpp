@@ -11,7 +11,7 @@
 #include "os/clock.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 namespace {
 
@@ -135,4 +135,4 @@ const back_end epoll_back_end = {.name = "epoll",
                                  .own = own,
                                  .move = move};
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

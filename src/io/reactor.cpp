@@ -11,7 +11,7 @@
 #include "os/task.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 namespace {
 
@@ -358,4 +358,4 @@ void begin_anew() noexcept {
   source.waiting.store(0, memory_order::relaxed);        // relaxed: as above
 }
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

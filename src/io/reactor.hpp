@@ -18,7 +18,7 @@
 #include "core/section.hpp"
 #include "io/descriptors.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 struct back_end;
 
@@ -80,4 +80,4 @@ void choose_back_end(choice c) noexcept;
 /// In a forked child: nobody waits, and the reactor begins anew.
 void begin_anew() noexcept;
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

@@ -26,7 +26,7 @@
 #include "os/clock.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::io {
+namespace weft::engine::io {
 
 namespace {
 
@@ -277,4 +277,4 @@ const back_end uring_back_end = {.name = "uring",
                                  .own = own,
                                  .move = move};
 
-}  // namespace weft::io
+}  // namespace weft::engine::io

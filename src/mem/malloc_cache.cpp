@@ -13,7 +13,7 @@
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 namespace {
 
@@ -154,4 +154,4 @@ void free_malloc_cache(void* raw) noexcept {
   ::free(cache);
 }
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

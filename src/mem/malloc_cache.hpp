@@ -9,7 +9,7 @@
 #pragma once
 #include <cstdint>
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 /// Finds the cache and tries the layout. On the initial thread, outside sections: calls malloc.
 void probe_malloc_cache() noexcept;
@@ -24,4 +24,4 @@ void shed_malloc_cache() noexcept;
 /// Outside sections: gives such a cache back to the heap.
 void free_malloc_cache(void* cache) noexcept;
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

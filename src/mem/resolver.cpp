@@ -8,7 +8,7 @@
 #include "arch/thread_pointer.hpp"
 #include "mem/thread_block.hpp"
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 namespace {
 constinit std::size_t state_place = 0;    // above the thread pointer
@@ -47,4 +47,4 @@ void end_resolver() noexcept {
   *state = {};
 }
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

@@ -5,7 +5,7 @@
 #pragma once
 #include <cstddef>
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 /// On a kernel thread that libc has started: how far its state is above the thread pointer. 0: cannot tell.
 [[nodiscard]] std::size_t resolver_place() noexcept;
@@ -16,4 +16,4 @@ void use_resolver_place(std::size_t place) noexcept;
 void begin_resolver() noexcept;
 void end_resolver() noexcept;
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

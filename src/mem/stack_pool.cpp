@@ -7,7 +7,7 @@
 #include "os/features.hpp"
 #include "os/memory.hpp"
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 constinit stack_pool stacks;
 
@@ -233,4 +233,4 @@ bool stack_pool::owns(const stack_top* top) const noexcept {
   return offset % in->stride == 0;
 }
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

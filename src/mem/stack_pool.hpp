@@ -24,7 +24,7 @@
 #include "base/atomic.hpp"
 #include "base/spinlock.hpp"
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 /// Stands at the very top of each stack's mapping.
 struct stack_top {
@@ -120,4 +120,4 @@ void narrow_guard(stack_top& s, std::size_t bytes) noexcept;
 /// The process's pool.
 extern constinit stack_pool stacks;
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

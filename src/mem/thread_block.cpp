@@ -18,7 +18,7 @@
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 namespace {
 
@@ -360,4 +360,4 @@ void leave_rseq() noexcept {
   mark_rseq_unregistered(me);
 }
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

@@ -11,7 +11,7 @@
 
 struct dl_phdr_info;
 
-namespace weft::mem {
+namespace weft::engine::mem {
 
 /// Null once probe_glibc() has found everything; otherwise the reason, for people.
 [[nodiscard]] const char* glibc_refusal() noexcept;
@@ -106,4 +106,4 @@ void run_thread_local_destructors() noexcept;
 /// between kernel threads, or to be given back.
 void leave_rseq() noexcept;
 
-}  // namespace weft::mem
+}  // namespace weft::engine::mem

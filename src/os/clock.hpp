@@ -7,7 +7,7 @@
 #include "base/clock.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 inline nanoseconds_at now() noexcept {
   timespec t;
@@ -45,4 +45,4 @@ inline nanoseconds cpu_time_of_kernel_thread(int tid) noexcept {
   return t.tv_sec * second + t.tv_nsec;
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

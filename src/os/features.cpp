@@ -8,7 +8,7 @@
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 constinit features machine;
 
@@ -31,4 +31,4 @@ void probe() noexcept {
 
 void barrier_everywhere() noexcept { raw_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED); }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-namespace weft::os {
+namespace weft::engine::os {
 
 /// How a guard page under a stack is made.
 enum class guard_method : std::uint8_t {
@@ -27,4 +27,4 @@ void probe() noexcept;
 /// Makes every running thread of the process pass a full memory barrier. Only if machine.global_barrier. Microseconds.
 void barrier_everywhere() noexcept;
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -5,7 +5,7 @@
 #include "base/atomic.hpp"
 #include "os/features.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 // gcc warns that ThreadSanitizer does not model fences. It does not have to: what it must know of the pairs below is said
 // in its own words where they are used (preempt_count).
@@ -34,4 +34,4 @@ inline void heavy_fence() noexcept {
 #pragma GCC diagnostic pop
 #endif
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -13,7 +13,7 @@
 #include "os/syscall.hpp"
 #endif
 
-namespace weft::os {
+namespace weft::engine::os {
 
 #ifdef WEFT_EXPLORE
 using explore::futex_wait;
@@ -33,4 +33,4 @@ inline void futex_wake(atomic<std::uint32_t>& word, int count) noexcept {
 }
 #endif
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -9,10 +9,10 @@
 
 #include "os/syscall.hpp"
 
-extern "C" long weft_clone(unsigned long flags, void* stack_top, weft::atomic<std::int32_t>* tid,
+extern "C" long weft_clone(unsigned long flags, void* stack_top, weft::engine::atomic<std::int32_t>* tid,
                            std::uintptr_t thread_pointer, void (*entry)(void*), void* argument) noexcept;
 
-namespace weft::os {
+namespace weft::engine::os {
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 
@@ -70,4 +70,4 @@ void set_signal_stack(void* low, std::size_t bytes) noexcept {
 std::int32_t process_id() noexcept { return static_cast<std::int32_t>(raw_syscall(SYS_getpid)); }
 std::int32_t kernel_thread_id() noexcept { return static_cast<std::int32_t>(raw_syscall(SYS_gettid)); }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

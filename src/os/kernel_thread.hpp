@@ -8,7 +8,7 @@
 
 #include "base/atomic.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 /// Starts a kernel thread of this process that runs entry(argument); entry must not return, it ends by
 /// end_kernel_thread(). `tid` holds its kernel id from before entry runs until the kernel is done with its stack, then
@@ -27,4 +27,4 @@ void set_signal_stack(void* low, std::size_t bytes) noexcept;
 [[nodiscard]] std::int32_t kernel_thread_id() noexcept;
 [[nodiscard]] std::int32_t process_id() noexcept;
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -6,7 +6,7 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 namespace {
 /// The number in a file; `otherwise` when there is none (no such file, "max").
@@ -35,4 +35,4 @@ std::uint32_t kernel_thread_room() noexcept {
   return room > 0xffffffff ? 0xffffffff : static_cast<std::uint32_t>(room);
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -3,9 +3,9 @@
 #pragma once
 #include <cstdint>
 
-namespace weft::os {
+namespace weft::engine::os {
 
 /// The smallest of pid_max, threads-max, RLIMIT_NPROC and the cgroup's pids.max; a few system calls.
 [[nodiscard]] std::uint32_t kernel_thread_room() noexcept;
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

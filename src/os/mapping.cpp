@@ -8,7 +8,7 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 namespace {
 /// struct procmap_query of linux/fs.h, which older headers lack.
@@ -38,4 +38,4 @@ std::uint64_t flags_at(const void* address) noexcept {
 bool is_private_memory(const void* address) noexcept { return (flags_at(address) & (writable | shared)) == writable; }
 bool is_shared_memory(const void* address) noexcept { return (flags_at(address) & shared) != 0; }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

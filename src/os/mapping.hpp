@@ -2,7 +2,7 @@
 // What kind of memory an address is in.
 #pragma once
 
-namespace weft::os {
+namespace weft::engine::os {
 
 /// Is the memory here this process's own, so that no other process can see a change? False also when the kernel cannot
 /// tell (before Linux 6.11, or no descriptor to be had). Opens and closes a descriptor; about 2 us.
@@ -15,4 +15,4 @@ inline bool is_shared_memory(const void*) noexcept { return false; }
 [[nodiscard]] bool is_shared_memory(const void* address) noexcept;
 #endif
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

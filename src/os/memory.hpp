@@ -12,7 +12,7 @@
 #include "base/annotate.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 inline constexpr std::size_t page_size = 4096;
 inline constexpr int advice_guard_install = 102;  // MADV_GUARD_INSTALL, absent from Debian 12's headers
@@ -48,4 +48,4 @@ constexpr T round_up(T value, T unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

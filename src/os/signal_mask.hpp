@@ -7,7 +7,7 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 constexpr std::uint64_t signal_bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
@@ -31,4 +31,4 @@ inline std::uint64_t signal_mask() noexcept {
   return mask;
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

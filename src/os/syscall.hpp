@@ -4,7 +4,7 @@
 #pragma once
 #include <sys/syscall.h>
 
-namespace weft::os {
+namespace weft::engine::os {
 
 #if defined(__x86_64__)
 inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) noexcept {
@@ -27,4 +27,4 @@ long arg(T* pointer) noexcept {
   return reinterpret_cast<long>(pointer);
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -11,7 +11,7 @@
 #include "base/text.hpp"
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 namespace {
 /// Reads the start of /proc/self/task/TID/NAME. Returns the number of bytes, or a negated errno.
@@ -88,4 +88,4 @@ void become_punctual() noexcept {
   set_slice(short_slice);
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

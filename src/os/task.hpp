@@ -6,7 +6,7 @@
 
 #include "base/clock.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 enum class task_state : std::uint8_t {
   running,  ///< On a CPU or waiting for one.
@@ -34,4 +34,4 @@ inline constexpr nanoseconds short_slice = 100 * microsecond;
 /// Asks the kernel to run the calling kernel thread soon after it wakes: no timer slack, a short slice.
 void become_punctual() noexcept;
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -5,10 +5,10 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::os {
+namespace weft::engine::os {
 
 void set_thread_pointer_slowly(std::uintptr_t value) noexcept {
   raw_syscall(SYS_arch_prctl, ARCH_SET_FS, static_cast<long>(value));
 }
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

@@ -3,9 +3,9 @@
 #pragma once
 #include <cstdint>
 
-namespace weft::os {
+namespace weft::engine::os {
 
 /// arch_prctl: 400 to 870 ns.
 void set_thread_pointer_slowly(std::uintptr_t value) noexcept;
 
-}  // namespace weft::os
+}  // namespace weft::engine::os

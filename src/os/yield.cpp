@@ -2,8 +2,8 @@
 #include "base/spinlock.hpp"
 #include "os/syscall.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 void give_cpu_away() noexcept { os::raw_syscall(SYS_sched_yield); }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -10,7 +10,7 @@
 #include "posix/runtime.hpp"
 #include "posix/thread_life.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -39,10 +39,10 @@ int name_process(const char* name) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t* out) {
   const user_thread* t = ours(handle);

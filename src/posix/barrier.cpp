@@ -14,7 +14,7 @@
 #include "posix/runtime.hpp"
 #include "sync/barrier.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -29,10 +29,10 @@ bool of_libc(const pthread_barrier_t* b) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_barrier_init(pthread_barrier_t* b, const pthread_barrierattr_t* attributes, unsigned count) {
   int shared = PTHREAD_PROCESS_PRIVATE;

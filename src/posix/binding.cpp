@@ -6,7 +6,7 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 long bound_call(long number, long a, long b, long c, long d, long e) noexcept {
   user_thread& me = self();
@@ -65,4 +65,4 @@ void give_up_robust_mutexes(user_thread& me) noexcept {
   os::raw_syscall(SYS_set_robust_list, 0, sizeof(robust_list_head));
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

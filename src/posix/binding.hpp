@@ -11,7 +11,7 @@
 #include "mem/thread_block.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 [[nodiscard]] inline bool is_bound(const user_thread& t) noexcept {
   return t.kind == thread_kind::foreign && t.on != nullptr;
@@ -63,4 +63,4 @@ class as_kernel_thread {
 /// At the end of a bound thread: the robust mutexes that it still holds tell their next owners.
 void give_up_robust_mutexes(user_thread& me) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

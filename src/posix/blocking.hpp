@@ -13,7 +13,7 @@
 #include "posix/cancel.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// The calling thread if it has a slot that it can give away. Null in model 1:1, before the engine runs, in kernel threads
 /// that are not ours, and in the handler of a fault that came inside a section.
@@ -81,4 +81,4 @@ auto unless_it_would_block_or_is_cancelled(long refusal, Attempt attempt, F f) -
   return unless_it_would_block(refusal, attempt, f);
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -13,8 +13,8 @@
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int fsync(int fd) {
   return while_blocking([=] { return libc.fsync(fd); });

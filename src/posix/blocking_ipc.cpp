@@ -10,8 +10,8 @@
 #include "posix/exported.hpp"
 #include "posix/spans.hpp"
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 namespace {
 

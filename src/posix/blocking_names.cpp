@@ -7,8 +7,8 @@
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 // result, name, parameters, arguments
 #define WEFT_DEFINE_BLOCKING(result, name, parameters, arguments) \

@@ -8,8 +8,8 @@
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 namespace {
 /// What an attempt returns if children exist and none has anything to tell. No errno of these calls.

@@ -9,7 +9,7 @@
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -34,9 +34,9 @@ pthread_cond_t* as_condition(cnd_t* c) noexcept { return reinterpret_cast<pthrea
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int thrd_create(thrd_t* handle, thrd_start_t start, void* argument) {
   if (native()) return libc.thrd_create(handle, start, argument);

@@ -12,7 +12,7 @@
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -94,10 +94,10 @@ void act_on_request(user_thread& me) {
     ::pthread_testcancel();
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_cancel(pthread_t handle) {
   user_thread* t = native() || runtime.now != stage::running ? nullptr : from_handle(handle);

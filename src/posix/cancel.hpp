@@ -11,7 +11,7 @@
 #pragma once
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// A cancellation point: does not return if the calling thread is to be cancelled and allows it. Outside sections, with
 /// everything in the state in which cleanup handlers may find it.
@@ -38,4 +38,4 @@ class no_asynchronous_cancel {
   user_thread& me_;
 };
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -19,7 +19,7 @@
 #include "posix/runtime.hpp"
 #include "sync/condition.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -96,10 +96,10 @@ int wait_in_libc(pthread_cond_t* c, pthread_mutex_t* mutex, clockid_t clock, con
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_cond_init(pthread_cond_t* c, const pthread_condattr_t* attributes) {
   touch();

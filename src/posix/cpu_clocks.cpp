@@ -13,7 +13,7 @@
 #include "posix/ids.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -48,10 +48,10 @@ nanoseconds from_timeval(const timeval& t) noexcept { return t.tv_sec * second +
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int clock_gettime(clockid_t clock, timespec* now) noexcept {
   touch();

@@ -15,7 +15,7 @@
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -84,9 +84,9 @@ void catch_up_on_credentials() noexcept {
   c->credentials.store(number, memory_order::release);  // [credentials-1]
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int setuid(uid_t id) { return of_libc() ? libc.setuid(id) : change_all({SYS_setuid, wide(id), 0, 0}); }
 WEFT_EXPORT int setgid(gid_t id) { return of_libc() ? libc.setgid(id) : change_all({SYS_setgid, wide(id), 0, 0}); }
@@ -112,5 +112,5 @@ WEFT_EXPORT int setresgid(gid_t real, gid_t effective, gid_t saved) {
 }
 WEFT_EXPORT int setgroups(size_t count, const gid_t* groups) {
   return of_libc() ? libc.setgroups(count, groups)
-                   : change_all({SYS_setgroups, static_cast<long>(count), weft::os::arg(groups), 0});
+                   : change_all({SYS_setgroups, static_cast<long>(count), weft::engine::os::arg(groups), 0});
 }

@@ -3,9 +3,9 @@
 // that it knows; the carriers are ours to ask.
 #pragma once
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// For the preemption signal's handler: does this carrier still owe a change of credentials? Then makes it.
 void catch_up_on_credentials() noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

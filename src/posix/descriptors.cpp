@@ -18,7 +18,7 @@
 #include "posix/exported.hpp"
 #include "posix/pipe_credit.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -245,10 +245,10 @@ int close_numbers(unsigned first, unsigned last, int flags) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int close(int fd) {
   if (user_thread* me = parkable()) cancellation_point(*me);

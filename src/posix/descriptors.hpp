@@ -14,7 +14,7 @@
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// The calling thread if it can park; null if the call is libc's: model 1:1, no engine yet, a kernel thread not of ours, or a
 /// handler of a fault inside the engine.
@@ -87,4 +87,4 @@ long until_done(user_thread& me, int fd, io::event_mask wanted, Attempt attempt,
 
 inline nanoseconds_at no_deadline() noexcept { return never; }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

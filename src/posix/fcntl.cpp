@@ -7,7 +7,7 @@
 #include "posix/descriptors.hpp"
 #include "posix/exported.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -34,10 +34,10 @@ int control(int fd, int command, void* argument) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 #define WEFT_DEFINE_FCNTL(name)                                \
   WEFT_EXPORT int name(int fd, int command, ...) {             \

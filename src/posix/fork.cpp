@@ -23,7 +23,7 @@
 #include "sync/futex_table.hpp"
 #include "sync/generation.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 void go_on_as_child() noexcept {
   if (native()) return;
@@ -93,9 +93,9 @@ int weft_after_vfork(long result) noexcept {
 
 }  // extern "C"
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 /// What pthread_atfork calls. Whoever registers a handler before our constructor has run comes after us.
 WEFT_EXPORT int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* library) {

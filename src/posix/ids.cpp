@@ -11,7 +11,7 @@
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 user_thread* by_id(int id) noexcept {
   if (runtime.now != stage::running) return nullptr;
@@ -33,10 +33,10 @@ int signal_by_id(user_thread& t, int signal) noexcept {
   return -1;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT pid_t gettid() {
   if (native() || runtime.now != stage::running) return os::kernel_thread_id();

@@ -5,7 +5,7 @@
 #include "mem/thread_block.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 [[nodiscard]] inline int id_of(const user_thread& t) noexcept { return mem::thread_id(t.thread_pointer); }
 
@@ -15,4 +15,4 @@ namespace weft::posix {
 /// tgkill and tkill for one of ours: -1 with errno, or 0. Outside sections.
 int signal_by_id(user_thread& t, int signal) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

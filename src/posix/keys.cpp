@@ -6,7 +6,7 @@
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 struct key {
@@ -52,9 +52,9 @@ void run_key_destructors() noexcept {
     if (::pthread_getspecific(k) != nullptr) ::pthread_setspecific(k, nullptr);
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_key_create(pthread_key_t* k, void (*destructor)(void*)) {
   touch();

@@ -3,7 +3,7 @@
 
 #include <dlfcn.h>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 libc_functions libc;
 
@@ -28,4 +28,4 @@ void look_up_libc() noexcept {
   find(libc.pthread_cond_clockwait, "pthread_cond_clockwait");
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -137,7 +137,7 @@
   F(int, pthread_cond_signal, (pthread_cond_t*))                                                                      \
   F(int, pthread_cond_broadcast, (pthread_cond_t*))
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 struct libc_functions {
 #define WEFT_DECLARE(result, name, parameters) result(*name) parameters;
@@ -153,4 +153,4 @@ struct libc_functions {
 extern libc_functions libc;
 void look_up_libc() noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -9,7 +9,7 @@
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -31,10 +31,10 @@ void spread_new_images(std::uint64_t last) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT void* dlopen(const char* file, int flags) {
   if (native() || runtime.now != stage::running) {

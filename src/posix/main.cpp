@@ -10,7 +10,7 @@
 #include "posix/runtime.hpp"
 #include "posix/thread_life.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -42,9 +42,9 @@ int main_as_thread(int argc, char** argv, char** environment) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int __libc_start_main(main_function* main, int argc, char** argv, void (*init)(), void (*fini)(),
                                   void (*loader_fini)(), void* stack_end) {

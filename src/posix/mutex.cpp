@@ -18,7 +18,7 @@
 #include "posix/robust.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -162,10 +162,10 @@ bool may_wait_with(const pthread_mutex_t* mutex) noexcept {
   return of_libc(mutex) && in_libc(mutex, [=] { return mutex->__data.__owner == my_id().value ? 1 : 0; }) != 0;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 // libc's init fills in the kind, and our state of a fresh mutex is all zeros as well. One that may be shared between
 // processes but lies where no other process sees it is as good as a private one.

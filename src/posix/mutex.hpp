@@ -7,7 +7,7 @@
 
 #include "sync/mutex.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 struct mutex_data {
   sync::mutex_word word;
@@ -34,4 +34,4 @@ unsigned release_for_wait(pthread_mutex_t* mutex) noexcept;
 /// Outside sections. What a lock of it returned: 0, or EOWNERDEAD or ENOTRECOVERABLE of a robust one.
 int reacquire_after_wait(pthread_mutex_t* mutex, unsigned count) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -17,7 +17,7 @@
 #include "posix/runtime.hpp"
 #include "sync/address_lot.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -80,10 +80,10 @@ int once_slow(pthread_once_t* control, void (*routine)()) noexcept(false) {
 }
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_once(pthread_once_t* control, void (*routine)()) {
   if (native()) return libc.pthread_once(control, routine);

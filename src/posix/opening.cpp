@@ -13,7 +13,7 @@
 #include "posix/blocking.hpp"
 #include "posix/exported.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -66,10 +66,10 @@ int making(mode_t mode, F f) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 // The mode is there only if a file may be made; libc reads it under the same condition.
 #define WEFT_READ_MODE(flags)                                  \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "posix/options.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -195,4 +195,4 @@ const char* name_of(model m) noexcept {
   return "?";
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -12,7 +12,7 @@
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -73,4 +73,4 @@ void overflow_handler(int signal, siginfo_t* info, void* context) noexcept {
   me->no_preempt.lower();
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -4,9 +4,9 @@
 #pragma once
 #include <signal.h>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 [[nodiscard]] constexpr bool handles_overflow(int signal) noexcept { return signal == SIGSEGV || signal == SIGBUS; }
 void overflow_handler(int signal, siginfo_t* info, void* context) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -9,7 +9,7 @@
 #include "posix/ids.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -61,4 +61,4 @@ long unlock_pi(sync::futex_word& word) noexcept {
   return 0;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -11,11 +11,11 @@
 #pragma once
 #include "sync/futex_table.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 enum class when_held : bool { wait, give_up };
 /// Outside sections; 0 or a negated errno, as the kernel answers.
 long lock_pi(sync::futex_word& word, when_held what, nanoseconds_at deadline) noexcept;
 long unlock_pi(sync::futex_word& word) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

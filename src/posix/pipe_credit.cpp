@@ -6,7 +6,7 @@
 
 #include "os/syscall.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 using os::arg;
 using os::raw_syscall;
@@ -33,4 +33,4 @@ void pipe_credit::note(int credit, int least) noexcept {
   d_.streak.store(credit >= least ? streak_before_look - 1 : pause_after_poor_look, memory_order::relaxed);  // relaxed: a hint
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -14,7 +14,7 @@
 
 #include "io/descriptors.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 class pipe_credit {
  public:
@@ -59,4 +59,4 @@ class pipe_credit {
   io::descriptor& d_;
 };
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -16,7 +16,7 @@
 #include "posix/exported.hpp"
 #include "posix/spans.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -217,10 +217,10 @@ timespec of_milliseconds(int ms) noexcept { return {.tv_sec = ms / 1000, .tv_nse
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* span, const sigset_t* mask) {
   user_thread* me = parkable();

@@ -12,7 +12,7 @@
 #include "posix/exported.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -54,10 +54,10 @@ long set_name(user_thread& me, const char* name) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int prctl(int what, ...) noexcept {
   va_list list;

@@ -6,7 +6,7 @@
 #include "base/spinlock.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 class registry {
  public:
@@ -62,4 +62,4 @@ class registry {
 
 extern constinit registry threads;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -65,4 +65,4 @@ void leave_robust_mutexes(user_thread& me) noexcept {
   }
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

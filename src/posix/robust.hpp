@@ -8,7 +8,7 @@
 #include "posix/mutex.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// The caller has just got the mutex. 0, EOWNERDEAD, or ENOTRECOVERABLE: it must unlock it again.
 int robust_taken(user_thread& me, mutex_data& m) noexcept;
@@ -19,4 +19,4 @@ bool make_consistent(mutex_data& m) noexcept;
 /// [section] The thread ends: whatever it still holds goes to whoever waits for it.
 void leave_robust_mutexes(user_thread& me) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

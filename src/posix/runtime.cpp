@@ -40,7 +40,7 @@ extern char** environ;
 [[gnu::weak]] void __msan_init();
 }
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 constinit runtime_state runtime;
 constinit registry threads;
@@ -257,4 +257,4 @@ namespace {
 [[gnu::destructor]] void at_exit() noexcept { report_stats(); }
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

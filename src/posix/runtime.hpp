@@ -6,7 +6,7 @@
 #include "posix/options.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 enum class stage : std::uint8_t {
   untouched,  ///< Nobody has called yet.
@@ -50,4 +50,4 @@ bool to_deadline(clockid_t clock, const timespec* when, nanoseconds_at& deadline
 /// Of the program, for messages.
 [[nodiscard]] const char* program_name() noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

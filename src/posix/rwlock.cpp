@@ -18,7 +18,7 @@
 #include "posix/runtime.hpp"
 #include "sync/rwlock.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -93,10 +93,10 @@ int unlock(rwlock_data& l) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 // libc's init clears the lock and fills in kind and sharing. A lock that no other process sees is as good as a private one.
 WEFT_EXPORT int pthread_rwlock_init(pthread_rwlock_t* lock, const pthread_rwlockattr_t* attributes) {

@@ -14,7 +14,7 @@
 #include "posix/registry.hpp"
 #include "posix/runtime.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -195,4 +195,4 @@ void scheduling_after_fork(user_thread& me) noexcept {
   me.own_lock.reset();
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

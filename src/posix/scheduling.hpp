@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 struct user_thread;
 
@@ -43,4 +43,4 @@ void settle_scheduling(user_thread& me) noexcept;
 /// In a forked child: what the calling thread had is what its kernel thread has.
 void scheduling_after_fork(user_thread& me) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -15,7 +15,7 @@
 #include "posix/runtime.hpp"
 #include "posix/scheduling.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -77,10 +77,10 @@ int set_priority(user_thread& t, const sched_param* p) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_setaffinity_np(pthread_t handle, std::size_t bytes, const cpu_set_t* cpus) {
   user_thread* t = with_handle(handle);

@@ -10,7 +10,7 @@
 #include "posix/runtime.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -56,4 +56,4 @@ user_thread& self() noexcept {
   return static_cast<user_thread&>(*t);
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

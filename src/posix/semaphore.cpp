@@ -15,7 +15,7 @@
 #include "posix/signals.hpp"
 #include "sync/semaphore.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -78,10 +78,10 @@ int wait_in_libc(sem_t* s, Wait call) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int sem_init(sem_t* semaphore, int shared, unsigned value) {
   if (native() || (shared != 0 && !os::is_private_memory(semaphore))) return libc.sem_init(semaphore, shared, value);

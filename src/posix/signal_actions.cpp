@@ -12,7 +12,7 @@
 #include "posix/runtime.hpp"
 #include "posix/signals.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -171,4 +171,4 @@ int change_action(int signal, const struct sigaction* wanted, struct sigaction* 
   return result;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

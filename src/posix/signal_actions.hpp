@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// What a signal does to whoever takes it, as of now.
 enum class effect : std::uint8_t { run, ignore, stop, terminate };
@@ -42,4 +42,4 @@ void actions_after_fork() noexcept;
 /// sigaction for the program's eyes: 0, or -1 with errno.
 int change_action(int signal, const struct sigaction* wanted, struct sigaction* before) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -14,7 +14,7 @@
 #include "posix/signal_routing.hpp"
 #include "posix/signals.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -140,10 +140,10 @@ sighandler_t set_handler(int signal, sighandler_t function, int flags) noexcept 
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int sigaction(int signal, const struct sigaction* wanted, struct sigaction* before) {
   if (native()) return libc.sigaction(signal, wanted, before);

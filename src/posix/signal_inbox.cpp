@@ -6,7 +6,7 @@
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -212,4 +212,4 @@ void signal_inbox::clear() noexcept {
   held_.store(0, memory_order::relaxed);  // relaxed: nobody else knows the inbox now
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

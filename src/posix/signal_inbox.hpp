@@ -16,7 +16,7 @@
 
 #include "base/atomic.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 struct signal_note {
   signal_note* next = nullptr;
@@ -76,4 +76,4 @@ class signal_inbox {
   const bool process_;
 };
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

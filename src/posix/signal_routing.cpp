@@ -11,7 +11,7 @@
 #include "posix/runtime.hpp"
 #include "posix/signal_actions.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -228,4 +228,4 @@ void routing_after_fork() noexcept {
   waiters = nullptr;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

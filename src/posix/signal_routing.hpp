@@ -13,7 +13,7 @@
 #include "posix/signal_inbox.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// One thread that waits for signals; lies on its stack.
 struct signal_waiter {
@@ -51,4 +51,4 @@ bool leave_signal_waiter(signal_waiter& w) noexcept;
 
 void routing_after_fork() noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

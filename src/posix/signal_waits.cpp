@@ -20,7 +20,7 @@
 #include "posix/signals.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -104,10 +104,10 @@ int suspend_without(int signal) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* span) {
   if (of_libc()) return libc.sigtimedwait(set, info, span);

@@ -17,7 +17,7 @@
 #include "preempt/preempt.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -430,4 +430,4 @@ void leave_signals(user_thread& me) noexcept {
   me.inbox.clear();
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

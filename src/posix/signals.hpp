@@ -41,7 +41,7 @@
 #include "posix/signal_actions.hpp"
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// What the kernel calls: for the program's signals, and for os::preempt_signal.
 void on_signal(int signal, siginfo_t* info, void* context) noexcept;
@@ -82,4 +82,4 @@ void leave_signals(user_thread& me) noexcept;
   return me.handlers_run != seen && !me.handler_restarts;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

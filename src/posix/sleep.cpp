@@ -12,7 +12,7 @@
 #include "posix/runtime.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -51,10 +51,10 @@ int sleep_for(const timespec* span, timespec* rest) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int nanosleep(const timespec* span, timespec* rest) {
   if (of_libc()) return libc.nanosleep(span, rest);

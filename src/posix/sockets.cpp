@@ -14,7 +14,7 @@
 #include "posix/descriptors.hpp"
 #include "posix/exported.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -170,10 +170,10 @@ int connect_one(user_thread& me, int fd, const sockaddr* to, socklen_t size) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT ssize_t recvfrom(int fd, void* buffer, size_t bytes, int flags, sockaddr* from, socklen_t* size) {
   user_thread* me = parkable();

@@ -5,7 +5,7 @@
 
 #include "os/clock.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// What the kernel accepts; null is "for ever".
 [[nodiscard]] inline bool valid(const timespec* span) noexcept {
@@ -35,4 +35,4 @@ class rest_of {
   bool endless_;
 };
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -12,7 +12,7 @@
 #include "posix/runtime.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -43,10 +43,10 @@ void wait_a_while(const atomic<int>& word) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int pthread_spin_lock(pthread_spinlock_t* lock) {
   if (native() || runtime.now != stage::running) return libc.pthread_spin_lock(lock);

@@ -12,7 +12,7 @@
 #include "posix/runtime.hpp"
 #include "posix/exported.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -124,9 +124,9 @@ int create_counted(pthread_t* handle, const pthread_attr_t* attributes, void* (*
   return 0;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 // Ends of a process that run no destructors of libraries.
 WEFT_EXPORT void _exit(int status) {

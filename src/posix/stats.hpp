@@ -3,7 +3,7 @@
 #pragma once
 #include <pthread.h>
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// Prints what was asked for; at most once, and not at all in a process that never had threads to count and no wish.
 /// From the destructor, _exit and quick_exit.
@@ -12,4 +12,4 @@ void report_stats() noexcept;
 /// pthread_create of model 1:1, counting if anybody will ask.
 int create_counted(pthread_t* handle, const pthread_attr_t* attributes, void* (*start)(void*), void* argument) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

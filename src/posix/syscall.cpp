@@ -30,7 +30,7 @@
 #include "posix/thread_life.hpp"
 #include "sync/futex_table.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -289,10 +289,10 @@ long robust_list_of(const user_thread& t, long head, long bytes) noexcept {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 // Not variadic: libc's takes six words from the same places, whatever the caller meant by them.
 extern "C" [[gnu::visibility("default")]] long weft_syscall(long number, long a, long b, long c, long d, long e, long f) asm("syscall");

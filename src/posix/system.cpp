@@ -17,7 +17,7 @@
 
 extern char** environ;
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -109,9 +109,9 @@ void system_after_fork() noexcept {
   inside = 0;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT int system(const char* command) {
   if (native() || runtime.now != stage::running) return libc.system(command);

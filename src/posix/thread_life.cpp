@@ -25,7 +25,7 @@
 #include "posix/signals.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -375,4 +375,4 @@ nanoseconds_at tidy_thread_memory(nanoseconds_at now) noexcept {
   return crowded ? now : never;
 }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

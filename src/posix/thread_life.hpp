@@ -3,7 +3,7 @@
 #pragma once
 #include "posix/user_thread.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// What a new thread shall be like.
 struct thread_request {
@@ -47,4 +47,4 @@ void release_thread(user_thread& t) noexcept;
 /// Runs `body` so that pthread_exit inside it comes back here; true if it did.
 bool run_until_exit(void* (*body)(void*), void* argument, void** result) noexcept;
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -11,7 +11,7 @@
 #include "posix/exported.hpp"
 #include "posix/pipe_credit.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 namespace {
 
@@ -119,10 +119,10 @@ ssize_t write_parts(user_thread& me, int fd, const iovec* parts, int count) {
 
 }  // namespace
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix
 
-using namespace weft;
-using namespace weft::posix;
+using namespace weft::engine;
+using namespace weft::engine::posix;
 
 WEFT_EXPORT ssize_t read(int fd, void* buffer, size_t bytes) {
   user_thread* me = parkable();

@@ -21,7 +21,7 @@
 #include "posix/signal_inbox.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::posix {
+namespace weft::engine::posix {
 
 /// A once routine that runs now; exceptions and pthread_exit undo it (posix/once.cpp).
 struct once_in_progress {
@@ -84,4 +84,4 @@ struct user_thread : thread {
 [[nodiscard]] user_thread* from_handle(pthread_t handle) noexcept;
 [[nodiscard]] inline pthread_t handle_of(const user_thread& t) noexcept { return t.thread_pointer; }
 
-}  // namespace weft::posix
+}  // namespace weft::engine::posix

@@ -8,7 +8,7 @@
 #include "core/section.hpp"
 #include "os/signal_mask.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 void preempt_current(int, siginfo_t*, void*) noexcept {
   thread* me = current();
@@ -36,4 +36,4 @@ int install_preemption() noexcept {
   return ::sigaction(os::preempt_signal, &action, nullptr) == 0 ? 0 : errno;
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -3,7 +3,7 @@
 #pragma once
 #include <signal.h>
 
-namespace weft {
+namespace weft::engine {
 
 /// The handler for os::preempt_signal; install with SA_NODEFER | SA_RESTART | SA_SIGINFO and without SA_ONSTACK: the
 /// interrupted thread is suspended inside it, on its own stack, and goes on when it is resumed. Never unwinds.
@@ -12,4 +12,4 @@ void preempt_current(int signal, siginfo_t* info, void* context) noexcept;
 /// Installs the handler. Returns 0 or an errno code. For programs without a signal layer of their own (tests, tools).
 int install_preemption() noexcept;
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -10,7 +10,7 @@
 #include "os/signal_mask.hpp"
 #include "os/task.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 namespace {
 constexpr nanoseconds shortest_interval = 50 * microsecond;
@@ -260,4 +260,4 @@ void monitor::complain_about_cap() noexcept {
   os::write_to_process_stderr(line.data(), line.size());
 }
 
-}  // namespace weft
+}  // namespace weft::engine

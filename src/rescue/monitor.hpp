@@ -18,7 +18,7 @@
 
 #include "core/scheduler.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 class monitor {
  public:
@@ -66,4 +66,4 @@ class monitor {
   bool complained_ = false;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

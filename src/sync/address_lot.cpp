@@ -8,7 +8,7 @@
 #include "base/spinlock.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 namespace {
 struct alignas(64) bucket {
@@ -58,4 +58,4 @@ void reset_address_lot() noexcept {
   for (bucket& b : buckets) new (&b) bucket;
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -5,7 +5,7 @@
 #include "base/atomic.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 /// [section] Parks the caller while `word` holds `expected` (looked at under the list's lock), until wake_all(word).
 /// Returns `owner` also when the word differed at once.
@@ -17,4 +17,4 @@ void wake_address(const atomic<int>& word) noexcept;
 /// In a forked child: nobody waits.
 void reset_address_lot() noexcept;
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -4,7 +4,7 @@
 #include "base/fault.hpp"
 #include "base/fifo.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 /// After a fork nobody else is here: who had arrived does not exist, and the round begins anew.
 bool barrier::lock() noexcept {
@@ -71,4 +71,4 @@ barrier::use barrier::in_use() noexcept {
   return found;
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -20,7 +20,7 @@
 #include "sync/wait.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 class barrier {
  public:
@@ -54,4 +54,4 @@ class barrier {
   std::uint32_t away_ = 0;
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

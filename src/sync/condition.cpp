@@ -3,7 +3,7 @@
 
 #include "base/fifo.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 void condition::signal() noexcept {
   if (lock_.is_elsewhere()) return;
@@ -32,4 +32,4 @@ void condition::broadcast() noexcept {
   while (thread* t = ready.pop()) make_ready(*t);
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -13,7 +13,7 @@
 #include "sync/wait.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 class condition {
  public:
@@ -69,4 +69,4 @@ class condition {
   wait_list list_;
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -12,7 +12,7 @@
 #include "base/spinlock.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 constinit futex_table futexes;
 
@@ -182,4 +182,4 @@ void futex_table::begin_anew() noexcept {
   for (bucket& b : buckets) new (&b) bucket;
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

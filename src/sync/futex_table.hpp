@@ -18,7 +18,7 @@
 #include "base/atomic.hpp"
 #include "sync/wait.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 using futex_word = atomic<std::uint32_t>;
 
@@ -61,4 +61,4 @@ class futex_table {
 
 extern constinit futex_table futexes;
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -17,7 +17,7 @@
 #include "base/spinlock.hpp"
 #include "os/mapping.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 /// This process's number (at most 22 bits, as Linux has it). Written while there is one thread: at the start, and in a child.
 extern constinit std::uint32_t generation;
@@ -54,4 +54,4 @@ class generation_lock {
   atomic<std::uint32_t> word_{0};
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

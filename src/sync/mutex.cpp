@@ -6,7 +6,7 @@
 #include "base/pause.hpp"
 #include "base/spinlock.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 namespace {
 constexpr int spins = 60;
@@ -123,4 +123,4 @@ void mutex_word::unlock_slow(wait_list& list) noexcept {
   if (next.parked) make_ready(*next.who);
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -24,7 +24,7 @@
 #include "sync/wait.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 class mutex_word {
  public:
@@ -63,4 +63,4 @@ class mutex_word {
   atomic<std::uint32_t> word_{0};
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -8,7 +8,7 @@
 #include "base/pause.hpp"
 #include "base/spinlock.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 namespace {
 constexpr int spins = 60;
@@ -206,4 +206,4 @@ void rwlock_word::unlock_write_slow(rwlock_queues q) noexcept {
   hand_over(q, after::writer);
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

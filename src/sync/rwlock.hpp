@@ -31,7 +31,7 @@
 #include "sync/wait.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 enum class prefers : std::uint8_t {
   readers,          ///< After a writer all waiting readers come first.
@@ -89,4 +89,4 @@ class rwlock_word {
   atomic<std::uint64_t> word_{0};
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -6,7 +6,7 @@
 #include "base/pause.hpp"
 #include "base/spinlock.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 bool semaphore_word::try_wait() noexcept {
   std::uint64_t seen = word_.load(memory_order::relaxed);  // relaxed: the exchange decides
@@ -88,4 +88,4 @@ void semaphore_word::post_slow(wait_list& list, bool& overflow) noexcept {
   if (next.parked) make_ready(*next.who);
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

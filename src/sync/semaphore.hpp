@@ -17,7 +17,7 @@
 #include "sync/wait.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 class semaphore_word {
  public:
@@ -52,4 +52,4 @@ class semaphore_word {
   atomic<std::uint64_t> word_{0};
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

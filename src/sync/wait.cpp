@@ -7,7 +7,7 @@
 #include "os/futex.hpp"
 #include "sync/waiter.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 constinit std::uint32_t generation = 0;
 
@@ -38,4 +38,4 @@ wake_reason park(thread& me, ticket t, nanoseconds_at deadline) noexcept {
   return me.on->home->park(me, t, deadline);
 }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

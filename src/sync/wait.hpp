@@ -5,7 +5,7 @@
 #include "core/section.hpp"
 #include "core/thread.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 /// [section] Waits until ticket `t` of `me` is claimed or the deadline passes. A kernel thread's wait may also end with
 /// `interrupt` when a signal handler ran.
@@ -17,4 +17,4 @@ inline void make_ready(thread& t) noexcept { the_scheduler.make_ready(t); }
 /// Is it worth spinning for a lock? Only when its holder can run at the same time.
 [[nodiscard]] inline bool spinning_helps() noexcept { return the_scheduler.slot_count() > 1; }
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

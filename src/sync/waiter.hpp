@@ -10,7 +10,7 @@
 #include "core/scheduler.hpp"
 #include "core/thread.hpp"
 
-namespace weft::sync {
+namespace weft::engine::sync {
 
 struct waiter {
   explicit waiter(thread& t) noexcept : who(&t) {}
@@ -85,4 +85,4 @@ class wait_list {
   waiter* tail_ = nullptr;
 };
 
-}  // namespace weft::sync
+}  // namespace weft::engine::sync

@@ -12,7 +12,7 @@
 #pragma once
 #include "base/clock.hpp"
 
-namespace weft {
+namespace weft::engine {
 
 /// One deadline.
 struct timer_node {
@@ -121,4 +121,4 @@ class timer_queue {
   timer_node* root_ = nullptr;
 };
 
-}  // namespace weft
+}  // namespace weft::engine

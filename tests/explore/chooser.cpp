@@ -11,7 +11,7 @@
 #include <set>
 #include <utility>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 namespace {
 
 /// splitmix64: small, seedable by any number, the same on every machine (std distributions are not).
@@ -244,4 +244,4 @@ std::unique_ptr<chooser> make_replay(const std::string& token, unsigned bug_dept
     return nullptr;
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 /// One thing that may happen next.
 struct action {
@@ -60,4 +60,4 @@ std::unique_ptr<chooser> make_exhaustive(unsigned budget);
 /// Runs one schedule only, named by a token; null when the token says nothing sensible.
 std::unique_ptr<chooser> make_replay(const std::string& token, unsigned bug_depth, unsigned budget);
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -8,8 +8,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::explore;
+using namespace weft::engine;
+using namespace weft::engine::explore;
 
 /// A source of one kind of event, as a kernel would keep it: events and rings of the bell stay until they are taken. One lives per schedule.
 struct virtual_source {
@@ -19,7 +19,7 @@ struct virtual_source {
     ticket wait{};
     bool happened = false;
     bool rung = false;
-    weft::atomic<std::uint32_t> changes{0};  ///< Futex word of whoever is in wait().
+    weft::engine::atomic<std::uint32_t> changes{0};  ///< Futex word of whoever is in wait().
 };
 virtual_source* source = nullptr;
 

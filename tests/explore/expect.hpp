@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <string>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 using body = std::function<void(scenario&)>;
 
@@ -36,4 +36,4 @@ inline void expect_fault_found(const std::string& fault, const body& b, std::siz
     EXPECT_TRUE(random.failed) << "the fault " << fault << " was not found in " << random.schedules << " schedules";
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

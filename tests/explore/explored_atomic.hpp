@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// std::atomic's interface on the explorer's memory. Code under test says weft::atomic and gets this one when compiled with WEFT_EXPLORE.
+// std::atomic's interface on the explorer's memory. Code under test says weft::engine::atomic and gets this one when compiled with WEFT_EXPLORE.
 // Stores weaker than seq_cst go through the virtual thread's buffer (explorer.hpp, I2); everything else acts on memory at its point.
 // Outside of a virtual thread (setup, finally, conditions of block_until) operations act at once and are no schedule points.
 #pragma once
@@ -12,7 +12,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 namespace memory {
 
@@ -190,4 +190,4 @@ void futex_wake(atomic<std::uint32_t>& word, int count) noexcept;
 /// Sleeps on the virtual clock.
 void sleep_for(std::int64_t span) noexcept;
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <memory>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 namespace {
 
 std::size_t number_of_runs(std::size_t wanted) {
@@ -197,4 +197,4 @@ void futex_wake(atomic<std::uint32_t>& word, int count) noexcept {
     if (machine* const m = in_thread()) m->futex_wake(&word, count);
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

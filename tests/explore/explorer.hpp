@@ -29,7 +29,7 @@
 #include <functional>
 #include <string>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 /// Filled by the body of a search, afresh for each schedule.
 class scenario {
@@ -98,4 +98,4 @@ inline constexpr unsigned none = ~0U;
 /// Names an object in printed schedules, from setup on.
 void name(const volatile void* object, const char* text);
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -13,7 +13,7 @@
 
 namespace {
 
-using namespace weft::explore;
+using namespace weft::engine::explore;
 using std::memory_order_acquire;
 using std::memory_order_relaxed;
 using std::memory_order_release;

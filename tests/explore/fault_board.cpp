@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace weft {
+namespace weft::engine {
 namespace explore {
 namespace {
 std::string planted;  // empty: none
@@ -41,4 +41,4 @@ void invariant_broken(const char* what, const char* file, int line) noexcept {
     std::abort();
 }
 
-}  // namespace weft
+}  // namespace weft::engine

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// The switch board behind weft::fault(): in explorer builds a test plants one fault, and a step of a protocol is left out. A test that
+// The switch board behind weft::engine::fault(): in explorer builds a test plants one fault, and a step of a protocol is left out. A test that
 // plants a fault expects the explorer to find the mistake, which proves that the search is wide enough to mean something.
 #pragma once
 
 #include <string>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 /// Plants a fault for as long as it lives.
 class planted_fault {
@@ -19,4 +19,4 @@ public:
     [[nodiscard]] bool asked() const noexcept;
 };
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

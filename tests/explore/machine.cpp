@@ -21,7 +21,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-namespace weft::explore {
+namespace weft::engine::explore {
 namespace {
 
 constexpr std::size_t stack_bytes = 128U * 1024U;
@@ -321,4 +321,4 @@ std::string machine::trace() const {
     return text;
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -21,7 +21,7 @@
 #include <ucontext.h>
 #include <vector>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 /// A place where a fiber stands: its saved registers and what the address sanitizer must know about its stack.
 struct standing_place {
@@ -144,4 +144,4 @@ private:
     std::string reason_;
 };
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

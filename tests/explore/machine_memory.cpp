@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 namespace {
 constexpr std::size_t buffer_entries = 8;
 }
@@ -105,4 +105,4 @@ void machine::forget(const volatile void* object) {
     }
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

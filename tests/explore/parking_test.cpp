@@ -11,12 +11,12 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::explore;
+using namespace weft::engine;
+using namespace weft::engine::explore;
 
 /// A kernel thread as the faces adopt it.
 struct outsider : thread {
-    weft::atomic<std::uint64_t> published{0};
+    weft::engine::atomic<std::uint64_t> published{0};
     void enter() {
         kind = thread_kind::foreign;
         no_preempt.set(0);
@@ -74,7 +74,7 @@ body once(house_plan plan, int guests, int outsiders) {
         sync::reset_address_lot();  // a schedule that failed left its waiters there
         auto house = scheduler_house::open(s, plan);
         struct state {
-            weft::atomic<int> word{0};
+            weft::engine::atomic<int> word{0};
             int done = 0;
             std::vector<std::unique_ptr<outsider>> outsiders;
         };
@@ -123,7 +123,7 @@ TEST(address_lot, an_interrupted_waiter_leaves_the_list_whole) {
         [](scenario& s) {
             sync::reset_address_lot();
             auto house = scheduler_house::open(s, {.slots = 2, .carriers = 2, .spare = 1});
-            auto word = std::make_shared<weft::atomic<int>>(1);
+            auto word = std::make_shared<weft::engine::atomic<int>>(1);
             std::vector<guest*> waiters;
             for (int i = 0; i < 2; ++i) {
                 guest& g = house->make([word = word.get()](guest& me) {

@@ -6,8 +6,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::explore;
+using namespace weft::engine;
+using namespace weft::engine::explore;
 
 /// The monitor takes slots away at all times, and the threads must neither notice nor be lost.
 body under_a_busy_monitor(house_plan plan) {
@@ -71,7 +71,7 @@ TEST(rescue, taking_from_a_carrier_inside_is_found) {
 body blocked_behind_its_own_work(house_plan plan) {
     return [plan](scenario& s) {
         auto house = scheduler_house::open(s, monitored(plan));
-        auto done = std::make_shared<weft::atomic<int>>(0);
+        auto done = std::make_shared<weft::engine::atomic<int>>(0);
         guest& other = house->make([done = done.get()](guest&) { done->store(1); });
         house->start_before(house->make([house = house.get(), &other, done = done.get()](guest& me) {
             house->start_from(me, other);
@@ -96,7 +96,7 @@ TEST(rescue, a_monitor_that_dozes_off_without_a_second_look_is_found) {
 body deadline_behind_a_blocked_carrier(house_plan plan) {
     return [plan](scenario& s) {
         auto house = scheduler_house::open(s, monitored(plan));
-        auto done = std::make_shared<weft::atomic<int>>(0);
+        auto done = std::make_shared<weft::engine::atomic<int>>(0);
         guest& blocked = house->make([done = done.get()](guest& me) {
             me.wait();
             block_until([done] { return done->load() == 1; }, "a read from a pipe");

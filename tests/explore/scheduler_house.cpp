@@ -17,7 +17,7 @@
 #include <memory>
 #include <utility>
 
-namespace weft {
+namespace weft::engine {
 
 constinit scheduler the_scheduler;
 
@@ -136,7 +136,7 @@ std::shared_ptr<scheduler_house> scheduler_house::open(scenario& s, const house_
         });
     }
     if (plan.monitor) {
-        house->monitor_ = std::make_unique<weft::monitor>(house->engine);
+        house->monitor_ = std::make_unique<weft::engine::monitor>(house->engine);
         s.daemon("monitor", [raw = house.get()] { raw->monitor_->run(); });
     }
     s.finally([house] { check(open_house == house.get(), "the house stands until the end"); });
@@ -223,13 +223,13 @@ void guest::yield() {
 }
 
 }  // namespace explore
-}  // namespace weft
+}  // namespace weft::engine
 
 // Every look at the clock costs so much that a search bounded by time ends after one round.
 extern "C" int __wrap_clock_gettime(clockid_t, timespec* out);
 extern "C" int __wrap_clock_gettime(clockid_t, timespec* out) {
-    weft::explore::pass(std::chrono::microseconds(31));
-    const auto now = weft::explore::now().count();
+    weft::engine::explore::pass(std::chrono::microseconds(31));
+    const auto now = weft::engine::explore::now().count();
     out->tv_sec = now / 1'000'000'000;
     out->tv_nsec = now % 1'000'000'000;
     return 0;

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 class scheduler_house;
 
@@ -76,16 +76,16 @@ public:
 
 private:
     explicit scheduler_house(const house_plan& plan);
-    friend class weft::scheduler;
+    friend class weft::engine::scheduler;
     friend struct guest;
     static void guest_entry(void* raw);
     house_plan plan_;
     void (*loop_)(void* carrier) = nullptr;
     std::unique_ptr<slot[]> slots_;
     std::vector<int> users_;  ///< Of each slot, at use_slot().
-    std::unique_ptr<weft::monitor> monitor_;
+    std::unique_ptr<weft::engine::monitor> monitor_;
     std::vector<std::unique_ptr<guest>> guests_;
     std::vector<std::unique_ptr<unsigned char[]>> stacks_;
 };
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

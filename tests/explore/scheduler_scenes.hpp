@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-namespace weft::explore {
+namespace weft::engine::explore {
 
 /// A thread parks, and a kernel thread from outside wakes it while the carriers go idle.
 inline body woken_from_outside(house_plan plan) {
@@ -125,4 +125,4 @@ inline body fan_out(house_plan plan) {
     };
 }
 
-}  // namespace weft::explore
+}  // namespace weft::engine::explore

@@ -5,8 +5,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::explore;
+using namespace weft::engine;
+using namespace weft::engine::explore;
 
 TEST(scheduler, woken_from_outside_on_one_slot) { explore::expect_sound(woken_from_outside({.slots = 1, .carriers = 1}), 10000, 20000); }
 TEST(scheduler, woken_from_outside_on_two_slots) { explore::expect_sound(woken_from_outside({.slots = 2, .carriers = 2}), 10000, 20000); }

@@ -11,7 +11,7 @@
 
 namespace {
 
-using namespace weft;
+using namespace weft::engine;
 using explore::body;
 using explore::check;
 using explore::scenario;

@@ -8,8 +8,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 TEST(checks, a_failed_check_on_an_engine_thread_is_noticed) {
     EXPECT_NE(how_it_ends({.slots = 2}, [](worker& me) { make_thread(me, [](worker&) { check(false, "planted: this line is expected"); }); }), 0);

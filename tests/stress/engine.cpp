@@ -25,16 +25,16 @@
 extern "C" const char* __tsan_default_options() { return "halt_on_error=1 atexit_sleep_ms=0"; }
 #endif
 
-namespace weft::stress {
+namespace weft::engine::stress {
 namespace {
 
 constexpr std::size_t stack_bytes = 128U * 1024U;
 
-weft::atomic<std::uint64_t> made{0};
-weft::atomic<std::uint64_t> retired{0};
+weft::engine::atomic<std::uint64_t> made{0};
+weft::engine::atomic<std::uint64_t> retired{0};
 spinlock free_lock;
 fifo<thread, &thread::next> free_workers;
-weft::atomic<std::uint32_t> all_done{0};
+weft::engine::atomic<std::uint32_t> all_done{0};
 
 /// Nobody stands on its stack any more: it may be used again. Runs on the scheduler's stack: nothing here allocates or waits.
 void note_retired(thread& t) {
@@ -202,4 +202,4 @@ void semaphore::post(thread& me) {
     check(!overflow, "far from the greatest value");
 }
 
-}  // namespace weft::stress
+}  // namespace weft::engine::stress

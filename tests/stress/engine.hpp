@@ -16,7 +16,7 @@
 #include <functional>
 #include <random>
 
-namespace weft::stress {
+namespace weft::engine::stress {
 
 /// An engine thread of a test. Its memory is used again for later threads, and never unmapped (thread.hpp, I3).
 struct worker : thread {
@@ -87,4 +87,4 @@ struct semaphore {
     void post(thread& me);
 };
 
-}  // namespace weft::stress
+}  // namespace weft::engine::stress

@@ -18,8 +18,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 struct pipe_ends {
     int read = -1, write = -1;
@@ -86,7 +86,7 @@ TEST(events, ping_pong_without_membarrier) {
 /// Many readers and writers of one pipe: each byte is read once, however the turns fall.
 void one_pipe(worker& me, int each_side, int rounds) {
     const pipe_ends p = open_pipe();
-    auto sum = std::make_shared<weft::atomic<std::uint64_t>>(0);
+    auto sum = std::make_shared<weft::engine::atomic<std::uint64_t>>(0);
     make_crowd(me, 2 * each_side, [p, sum, rounds](worker& self, int i) {
         for (int round = 0; round < rounds; ++round) {
             if (i % 2 == 0) {

@@ -8,13 +8,13 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 /// A child that ends wakes its parent: by running it next on its slot, or as anybody would.
 struct family {
-    weft::atomic<std::uint64_t> ended{0};
-    weft::atomic<std::uint64_t> as_successor{0};
+    weft::engine::atomic<std::uint64_t> ended{0};
+    weft::engine::atomic<std::uint64_t> as_successor{0};
 };
 
 void one_generation(worker& parent, family& f, int rounds) {

@@ -13,8 +13,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 struct accounts {
     struct account {
@@ -22,7 +22,7 @@ struct accounts {
         std::uint64_t sum = 0;
     };
     std::array<account, 3> list;
-    weft::atomic<std::uint64_t> added{0};
+    weft::engine::atomic<std::uint64_t> added{0};
 };
 
 void hammer(worker& me, const std::shared_ptr<accounts>& a, int threads, int rounds) {
@@ -63,7 +63,7 @@ TEST(locks, mutexes_without_membarrier) { mutexes({.slots = 4, .kernel_has_barri
 /// Kernel threads that the engine did not make take the same locks.
 TEST(locks, mutexes_among_kernel_threads) {
     struct state : accounts {
-        weft::atomic<std::uint32_t> left{3};
+        weft::engine::atomic<std::uint32_t> left{3};
     };
     auto a = std::make_shared<state>();
     run(
@@ -151,7 +151,7 @@ TEST(locks, conditions_on_eight_slots) { boxes({.slots = 8}, 40, 400); }
 /// Tokens go round; those who lose patience come back for theirs.
 void tokens(const house& plan, int pairs, int each) {
     auto s = std::make_shared<semaphore>();
-    auto taken = std::make_shared<weft::atomic<int>>(0);
+    auto taken = std::make_shared<weft::engine::atomic<int>>(0);
     run(
         plan,
         [=](worker& me) {

@@ -15,8 +15,8 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 struct rwlock {
     sync::rwlock_word word;
@@ -50,7 +50,7 @@ void readers_and_writers(const house& plan, sync::prefers kind, int threads, int
     struct state {
         rwlock l;
         std::uint64_t left = 0, right = 0;
-        weft::atomic<std::uint64_t> written{0};
+        weft::engine::atomic<std::uint64_t> written{0};
     };
     auto st = std::make_shared<state>();
     st->l.kind = kind;

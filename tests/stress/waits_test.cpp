@@ -14,15 +14,15 @@
 
 namespace {
 
-using namespace weft;
-using namespace weft::stress;
+using namespace weft::engine;
+using namespace weft::engine::stress;
 
 /// One waits with short deadlines, the other wakes whatever wait it sees: each wake-up that counted was noticed, and no other.
 void wakes_and_deadlines(worker& me, int pairs, int rounds) {
     struct pair {
-        weft::atomic<worker*> waiter{nullptr};
-        weft::atomic<std::uint64_t> published{0};
-        weft::atomic<std::uint32_t> finished{0};
+        weft::engine::atomic<worker*> waiter{nullptr};
+        weft::engine::atomic<std::uint64_t> published{0};
+        weft::engine::atomic<std::uint32_t> finished{0};
         std::uint64_t noticed = 0;
         int value = 0;  // written by the waker before its claim, read by the waiter after it
     };
@@ -87,7 +87,7 @@ TEST(waits, hundreds_sleep_on_eight_slots) { run({.slots = 8}, [](worker& me) { 
 void ring_of_pipes(worker& me, int threads, int bytes, int laps) {
     struct ring {
         std::vector<std::array<int, 2>> pipes;
-        weft::atomic<int> running{0};
+        weft::engine::atomic<int> running{0};
     };
     auto r = std::make_shared<ring>();
     r->pipes.resize(static_cast<std::size_t>(threads));

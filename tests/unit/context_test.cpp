@@ -18,7 +18,7 @@
 
 namespace {
 
-using namespace weft;
+using namespace weft::engine;
 
 /// A context of our own that runs a function and comes back as often as both sides like.
 class other {

@@ -8,11 +8,11 @@
 
 namespace {
 
-using namespace weft::posix;
+using namespace weft::engine::posix;
 
 options good(const char* list) {
     options out;
-    weft::text<400> mistake;
+    weft::engine::text<400> mistake;
     EXPECT_TRUE(parse_options(list, out, mistake)) << list << ": " << mistake.c_str();
     EXPECT_EQ(mistake.size(), 0U) << mistake.c_str();
     return out;
@@ -20,7 +20,7 @@ options good(const char* list) {
 
 std::string bad(const std::string& list) {
     options out;
-    weft::text<400> mistake;
+    weft::engine::text<400> mistake;
     EXPECT_FALSE(parse_options(list.c_str(), out, mistake)) << list;
     const std::string line = mistake.c_str();
     EXPECT_FALSE(line.empty());

@@ -19,9 +19,9 @@
 
 namespace {
 
-using weft::mem::stack_pool;
-using weft::mem::stack_top;
-using weft::os::guard_method;
+using weft::engine::mem::stack_pool;
+using weft::engine::mem::stack_top;
+using weft::engine::os::guard_method;
 
 constexpr std::size_t page = 4096;
 
@@ -39,9 +39,9 @@ bool readable(const char* address) {
 
 class stack_pool_test : public testing::Test {
 protected:
-    static void SetUpTestSuite() { weft::os::probe(); }
-    void TearDown() override { weft::os::machine.guard = found_; }
-    guard_method found_ = weft::os::machine.guard;
+    static void SetUpTestSuite() { weft::engine::os::probe(); }
+    void TearDown() override { weft::engine::os::machine.guard = found_; }
+    guard_method found_ = weft::engine::os::machine.guard;
     std::unique_ptr<stack_pool> pool_ = std::make_unique<stack_pool>();
 };
 
@@ -87,7 +87,7 @@ TEST_F(stack_pool_test, a_stack_is_usable_from_its_top_to_its_guard) {
 
 TEST_F(stack_pool_test, each_guard_method_works) {
     for (const guard_method method : {guard_method::protect, guard_method::none}) {
-        weft::os::machine.guard = method;
+        weft::engine::os::machine.guard = method;
         const auto pool = std::make_unique<stack_pool>();
         const stack_top* s = pool->take(16384);
         ASSERT_NE(s, nullptr);
@@ -231,10 +231,10 @@ TEST_F(stack_pool_test, a_crowd_that_comes_back_within_an_interval_keeps_its_pag
 }
 
 TEST_F(stack_pool_test, a_guard_that_cannot_be_had_costs_no_stack) {
-    weft::os::machine.guard = static_cast<guard_method>(99);  // no method at all: it fails
+    weft::engine::os::machine.guard = static_cast<guard_method>(99);  // no method at all: it fails
     EXPECT_EQ(pool_->take(16384), nullptr);
     EXPECT_EQ(pool_->take(16384), nullptr);
-    weft::os::machine.guard = found_;
+    weft::engine::os::machine.guard = found_;
     const stack_top* s = pool_->take(16384);
     ASSERT_NE(s, nullptr);
     EXPECT_TRUE(s->guarded);

@@ -14,9 +14,9 @@
 
 namespace {
 
-using weft::nanoseconds_at;
-using weft::timer_node;
-using weft::timer_queue;
+using weft::engine::nanoseconds_at;
+using weft::engine::timer_node;
+using weft::engine::timer_queue;
 
 /// The queue and its model; every operation is checked right away.
 class twins {
@@ -60,7 +60,7 @@ public:
 private:
     void agree() const {
         ASSERT_EQ(queue_.empty(), model_.empty());
-        ASSERT_EQ(queue_.next(), model_.empty() ? weft::never : model_.begin()->first);
+        ASSERT_EQ(queue_.next(), model_.empty() ? weft::engine::never : model_.begin()->first);
     }
     std::vector<timer_node> nodes_;
     timer_queue queue_;
@@ -71,8 +71,8 @@ TEST(timer_queue, empty) {
     timer_queue q;
     timer_node n;
     EXPECT_TRUE(q.empty());
-    EXPECT_EQ(q.next(), weft::never);
-    EXPECT_EQ(q.pop_due(weft::never), nullptr);
+    EXPECT_EQ(q.next(), weft::engine::never);
+    EXPECT_EQ(q.pop_due(weft::engine::never), nullptr);
     q.disarm(n);
     EXPECT_FALSE(n.armed());
 }
@@ -108,7 +108,7 @@ TEST(timer_queue, random_operations_as_multimap) {
             }
             if (HasFatalFailure()) return;
         }
-        both.pop_due(weft::never);
+        both.pop_due(weft::engine::never);
         EXPECT_EQ(both.armed(), 0U);
     }
 }
@@ -120,7 +120,7 @@ void a_million(const std::vector<nanoseconds_at>& deadlines) {
     for (std::size_t i = 0; i < nodes.size(); ++i) q.arm(nodes[i], deadlines[i]);
     nanoseconds_at last = 0;
     std::size_t popped = 0;
-    while (const timer_node* due = q.pop_due(weft::never - 1)) {
+    while (const timer_node* due = q.pop_due(weft::engine::never - 1)) {
         ASSERT_LE(last, due->deadline);
         last = due->deadline;
         ++popped;

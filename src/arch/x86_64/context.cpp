@@ -3,7 +3,7 @@
 
 #include <bit>
 
-namespace weft::arch {
+namespace weft::engine::arch {
 
 context make_context(void* top, void (*entry)(void*), void* argument) noexcept {
   // weft_context_entry takes what lies above the frame from the stack and calls: the ABI wants that 16-byte aligned.
@@ -21,4 +21,4 @@ context make_context(void* top, void (*entry)(void*), void* argument) noexcept {
   return context{f};
 }
 
-}  // namespace weft::arch
+}  // namespace weft::engine::arch

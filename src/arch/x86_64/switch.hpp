@@ -3,7 +3,7 @@
 // next context's differ, since both loads cost more than all the rest.
 #pragma once
 
-namespace weft::arch {
+namespace weft::engine::arch {
 
 [[gnu::always_inline]] inline void switch_context(context& from, const context& to, std::uintptr_t thread_pointer) noexcept {
   context* save = &from;
@@ -44,4 +44,4 @@ namespace weft::arch {
         "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
-}  // namespace weft::arch
+}  // namespace weft::engine::arch
