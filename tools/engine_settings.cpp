@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Keeps the pieces of WEFT_OPTIONS as text; the rules are posix/options' alone.
+// Keeps the pieces of WEFT_OPTIONS as text; the rules are core/options' alone.
 
 #include "engine_settings.hpp"
 
@@ -9,16 +9,16 @@
 #include <string_view>
 
 #include "failure.hpp"
-#include "posix/options.hpp"
+#include "core/options.hpp"
 
 namespace weft::tools {
 namespace {
 
 /// What the library would say against this text; nothing when it would take it.
 std::optional<std::string> complaint_about(const std::string& text) {
-  engine::posix::options options;
+  engine::options options;
   engine::text<400> mistake;
-  if (engine::posix::parse_options(text.c_str(), options, mistake)) return std::nullopt;
+  if (engine::parse_options(text.c_str(), options, mistake)) return std::nullopt;
   return std::string(mistake.data(), mistake.size());
 }
 

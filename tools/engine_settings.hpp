@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The settings of the engine as the tool hands them on: the text of WEFT_OPTIONS, key by key, so that what the
-// environment says stays where the command line is silent. What a value may be, posix/options knows; the tool asks it
+// environment says stays where the command line is silent. What a value may be, core/options knows; the tool asks it
 // before the program starts, so that a mistake is reported with the name of the option that was typed.
 #pragma once
 

@@ -15,6 +15,7 @@
 namespace weft::engine {
 
 class scheduler;
+struct exception_state;
 struct slot;
 struct thread;
 
@@ -51,6 +52,10 @@ struct alignas(64) carrier {
   carrier* next_free = nullptr;
   void* signal_stack = nullptr;
   std::uint32_t index = 0;
+
+  // Of the carrier's storage, for threads that borrow it (thread_pointer 0).
+  thread** shown = nullptr;               ///< The `current_thread` in it.
+  exception_state* exceptions = nullptr;  ///< What the C++ runtime keeps in it; null without that.
 
   /// One thread has it for itself and for ever (scheduler::bind): it holds no slot, and ends with its thread.
   atomic<bool> bound{false};

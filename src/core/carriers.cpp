@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
+#include "core/thread_memory.hpp"
 #include "os/features.hpp"
 #include "os/futex.hpp"
 #include "os/kernel_thread.hpp"
@@ -33,10 +34,10 @@ char* low_of(carrier& c) noexcept {
 }
 void* stack_top(carrier& c) noexcept { return low_of(c) + os::page_size + stack_bytes; }
 
-/// The engine's thread-local `current_carrier` in the block of a kernel thread that does not run yet.
-void preset_current_carrier(carrier& c) noexcept {
-  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(&current_carrier) - arch::thread_pointer();
-  *reinterpret_cast<carrier**>(c.thread_pointer + offset) = &c;
+/// Where the counterpart of the caller's thread-local `mine` lies in the storage that `pointer` names.
+template <class T>
+T* counterpart(T* mine, std::uintptr_t pointer) noexcept {
+  return reinterpret_cast<T*>(pointer + (reinterpret_cast<std::uintptr_t>(mine) - arch::thread_pointer()));
 }
 }  // namespace
 
@@ -63,20 +64,32 @@ carrier* scheduler::make_carrier_record() noexcept {
   c->thread_pointer = mem::thread_pointer_below(c);
   c->stack.created(memory + os::page_size, stack_bytes);
   mem::build_bare_block(c->thread_pointer);
-  preset_current_carrier(*c);
+  *counterpart(&current_carrier, c->thread_pointer) = c;
+  learn_storage(*c);
   table_[made] = c;
   // [carriers-1] release: the monitor, which reads the table without the lock, finds a whole carrier below the count.
   carriers_made_.store(made + 1, memory_order::release);
   return c;
 }
 
+void scheduler::learn_storage(carrier& c) noexcept {
+  if constexpr (!threads_may_borrow) return;
+  c.shown = counterpart(&current_thread, c.thread_pointer);
+  if (hooks_.exceptions == nullptr) return;
+  exception_state* mine = hooks_.exceptions();
+  const std::uintptr_t below = arch::thread_pointer() - reinterpret_cast<std::uintptr_t>(mine);
+  // Not in static storage (a C++ runtime that came by dlopen): then it is known only for the caller's own.
+  if (below < mem::thread_block_bytes() || c.thread_pointer == arch::thread_pointer()) c.exceptions = counterpart(mine, c.thread_pointer);
+}
+
 void scheduler::carrier_start(void* raw) noexcept {
   auto& c = *static_cast<carrier*>(raw);
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  c.thread_pointer = arch::thread_pointer();  // a kernel thread of libc's: the sanitizer's state lives in its block
-  c.stack.adopted();
-  current_carrier = &c;
-#endif
+  if constexpr (os::kernel_threads_are_libcs) {
+    c.thread_pointer = arch::thread_pointer();
+    c.stack.adopted();
+    current_carrier = &c;
+    c.home->learn_storage(c);
+  }
   os::set_signal_stack(c.signal_stack, signal_stack_bytes);
   c.home->loop(c);
 }
@@ -84,6 +97,7 @@ void scheduler::carrier_start(void* raw) noexcept {
 void scheduler::loop_entry(void* raw) noexcept {
   auto& c = *static_cast<carrier*>(raw);
   current_carrier = &c;
+  if constexpr (threads_may_borrow) mem::begin_on_block();  // what libc does first on a kernel thread of its own
   c.home->loop(c);
 }
 
@@ -108,7 +122,7 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
   const std::uint32_t alive = carriers_alive_.fetch_add(1, memory_order::relaxed) + 1;  // relaxed: a statistic
   if (alive > carriers_most_.load(memory_order::relaxed))                               // relaxed: a statistic
     carriers_most_.store(alive, memory_order::relaxed);                                 // relaxed: a statistic
-  if (os::start_kernel_thread(carrier_start, c, stack_top(*c), c->thread_pointer, c->tid) == 0) return c;
+  if (os::start_kernel_thread(carrier_start, c, stack_top(*c), c->thread_pointer, c->tid, carrier_refused) == 0) return c;
 
   carriers_alive_.fetch_sub(1, memory_order::relaxed);   // relaxed: a statistic
   carriers_refused.fetch_add(1, memory_order::relaxed);  // relaxed: a statistic
@@ -118,6 +132,24 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
   c->next_free = free_carriers_;
   free_carriers_ = c;
   return nullptr;
+}
+
+/// The kernel thread that was to become this carrier could not be had after all.
+void scheduler::carrier_refused(void* raw) noexcept {
+  auto& c = *static_cast<carrier*>(raw);
+  scheduler& home = *c.home;
+  home.carriers_alive_.fetch_sub(1, memory_order::relaxed);   // relaxed: a statistic
+  home.carriers_refused.fetch_add(1, memory_order::relaxed);  // relaxed: a statistic
+  slot* s = c.holding;
+  c.holding = nullptr;
+  if (s != nullptr && c.claim.release()) {
+    s->holder.store(nullptr, memory_order::relaxed);  // relaxed: a hint
+    home.idle_.put_slot(*s);
+    home.tell_monitor();  // which tries again as long as there is work
+  }
+  locked hold(home.carriers_lock_);
+  c.next_free = home.free_carriers_;
+  home.free_carriers_ = &c;
 }
 
 void scheduler::recycle_carrier(carrier& c) noexcept {
@@ -153,8 +185,13 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
   os::set_thread_mask(me.signal_mask);
   c->kernel_mask = me.signal_mask;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  c->thread_pointer = arch::thread_pointer();
+  c->thread_pointer = arch::thread_pointer();  // the sanitizer's state lives there
+  learn_storage(*c);
 #endif
+  if (os::kernel_threads_are_libcs && c->thread_pointer != arch::thread_pointer()) {  // for those that borrow it
+    if (!mem::build_block(c->thread_pointer)) return ENOMEM;
+    mem::set_thread_id(c->thread_pointer, new_thread_id());
+  }
   c->context = arch::make_context(stack_top(*c), loop_entry, c);
   c->current.store(&me, memory_order::relaxed);  // relaxed: as above
   os::set_signal_stack(c->signal_stack, signal_stack_bytes);

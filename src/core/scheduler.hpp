@@ -33,6 +33,7 @@ struct scheduler_hooks {
   void (*arrived)() = nullptr;                 ///< A signal came to a sleeping carrier: find a thread for it.
   void (*signals)(thread&) = nullptr;          ///< pending_work::signals was set: deliver. Outside sections.
   void (*settle)(thread&) = nullptr;           ///< pending_work::settle was set.
+  exception_state* (*exceptions)() = nullptr;  ///< The calling kernel thread's, in static thread-local storage.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
   nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.
 };
@@ -146,6 +147,7 @@ class scheduler {
   void sleep(carrier& c) noexcept;
   void sleep_until_given(carrier& c) noexcept;
   static void be_urgent(carrier& c, bool urgent) noexcept;
+  void learn_storage(carrier& c) noexcept;
   [[nodiscard]] event_source* events() const noexcept { return events_.load(memory_order::acquire); }  // [events-1]
   void poll_events() noexcept;
   void make_all_ready(ready_list& ready) noexcept;
@@ -164,6 +166,7 @@ class scheduler {
   int adopt_kernel_thread(thread& me) noexcept;
   static void loop_entry(void* c) noexcept;
   static void carrier_start(void* c) noexcept;
+  static void carrier_refused(void* c) noexcept;
 
   scheduler_options options_;
   scheduler_hooks hooks_;

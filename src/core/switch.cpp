@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The switch itself and what is built from it: park, yield, retire, and what to do at the end of a section.
+#include <utility>
+
 #include "arch/thread_pointer.hpp"
 #include "base/assert.hpp"
 #include "core/cpu_time.hpp"
@@ -24,6 +26,18 @@ thread_local constinit carrier* current_carrier = nullptr;
 
 namespace {
 
+/// A thread that borrows storage must find there what it left in another carrier's: who runs, and its exceptions.
+void lend_storage(carrier& c, thread& t) noexcept {
+  *c.shown = &t;
+  if (c.exceptions != nullptr && (t.exceptions.caught != nullptr || t.exceptions.under_way != 0)) [[unlikely]]
+    *c.exceptions = std::exchange(t.exceptions, {});
+}
+void take_storage_back(carrier& c, thread& t) noexcept {
+  *c.shown = nullptr;
+  if (c.exceptions != nullptr && (c.exceptions->caught != nullptr || c.exceptions->under_way != 0)) [[unlikely]]
+    t.exceptions = std::exchange(*c.exceptions, {});
+}
+
 /// What the switch must write to the thread-pointer register: 0 if it holds the right value already.
 std::uintptr_t pointer_change(std::uintptr_t from, std::uintptr_t to) noexcept {
   if (from == to) return 0;
@@ -47,7 +61,7 @@ std::uintptr_t pointer_of(const thread& t, const carrier& c) noexcept {
     c.kernel_mask = next.signal_mask;
     os::set_thread_mask(next.signal_mask);
   }
-  if (next.thread_pointer == 0) [[unlikely]] current_thread = &next;  // borrowed storage: it tells who runs
+  if (threads_may_borrow && next.thread_pointer == 0) lend_storage(c, next);
 }
 
 void scheduler::resume_from_loop(carrier& c, thread& next) noexcept {
@@ -113,6 +127,7 @@ void scheduler::after(carrier& c) noexcept { after_here(c); }
   const bool for_ever = what == after_switch::retire;
   const bool accounting = accounting_switches.load(memory_order::relaxed);  // relaxed: late by a switch is early enough
   if (accounting) [[unlikely]] account_switch(c);
+  if (threads_may_borrow && me.thread_pointer == 0) take_storage_back(c, me);
   const arch::context* to = &c.context;
   std::uintptr_t pointer = c.thread_pointer;
   if (next != nullptr) {
@@ -123,7 +138,6 @@ void scheduler::after(carrier& c) noexcept { after_here(c); }
   } else {
     if (!accounting) account_when_due(c);
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: see monitor::inside
-    if (me.thread_pointer == 0) [[unlikely]] current_thread = nullptr;
     me.stack.leave_for(c.stack, for_ever);
   }
   arch::switch_context(me.context, *to, pointer_change(pointer_of(me, c), pointer));

@@ -69,6 +69,12 @@ struct pending_work {
   static constexpr std::uint32_t settle = 4;   ///< Somebody wished something of this thread that it must do itself.
 };
 
+/// What the C++ runtime keeps of exceptions that are being handled: those caught, and how many are under way.
+struct exception_state {
+  void* caught = nullptr;
+  std::uintptr_t under_way = 0;
+};
+
 struct thread {
   // What every switch touches stands first, on one cache line.
   arch::context context;
@@ -85,6 +91,7 @@ struct thread {
   atomic<nanoseconds> cpu_time{0};        ///< As far as it is accounted (core/cpu_time).
   atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait.
   deadline_node own_timer;            ///< For when there is no memory for another.
+  exception_state exceptions;         ///< Of a thread that borrows, while it does not run.
   [[no_unique_address]] stack_annotation stack;
 };
 
@@ -92,9 +99,13 @@ struct thread {
 /// Read through current(): the address of a thread_local must not be cached over a switch of borrowed storage.
 extern thread_local constinit thread* current_thread __attribute__((tls_model("initial-exec")));
 
+/// May threads borrow the carrier's storage? In the library for C++ programs (fibers) and in tests: sanitizers cannot follow
+/// threads with storage of their own. Not in the preloaded library.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEFT_BORROWED_TLS)
-thread* current() noexcept;  // out of line: tests run threads on borrowed thread-local storage
+inline constexpr bool threads_may_borrow = true;
+thread* current() noexcept;  // out of line
 #else
+inline constexpr bool threads_may_borrow = false;
 inline thread* current() noexcept { return current_thread; }
 #endif
 

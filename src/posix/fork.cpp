@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "core/section.hpp"
+#include "core/thread_memory.hpp"
 #include "io/reactor.hpp"
 #include "mem/stack_pool.hpp"
 #include "mem/thread_block.hpp"
@@ -37,7 +38,7 @@ void go_on_as_child() noexcept {
   mem::begin_anew();
   if (&me != &runtime.main) mem::leave_list_of_libc(me.thread_pointer);
   threads.only(me);
-  begin_ids();
+  begin_thread_ids();
   once_after_fork();
   system_after_fork();
   sync::reset_address_lot();

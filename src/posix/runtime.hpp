@@ -3,7 +3,7 @@
 // the first wait), and doing nothing at all in model 1:1.
 #pragma once
 #include "posix/libc.hpp"
-#include "posix/options.hpp"
+#include "core/options.hpp"
 #include "posix/user_thread.hpp"
 
 namespace weft::engine::posix {

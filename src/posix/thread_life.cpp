@@ -11,6 +11,7 @@
 #include "arch/thread_pointer.hpp"
 #include "core/cpu_time.hpp"
 #include "core/section.hpp"
+#include "core/thread_memory.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "os/syscall.hpp"
@@ -31,91 +32,13 @@ namespace {
 
 /// Beyond what the program asked for: the frame of a preempting signal (with all vector registers) may need it.
 constexpr std::size_t signal_room = os::page_size;
-constexpr int first_id = 1 << 22;  // above the kernel's greatest pid
-constexpr int last_id = 1 << 28;   // below the bits that futex words and CPU clocks reserve
-
-/// While stacks lie free in a crowd: what was unused for so long gives its pages back.
-constexpr nanoseconds trim_interval = 200 * millisecond;
-
-constexpr int ids_per_process = 8064;  // before those of the process with the next number begin
-constinit atomic<int> next_id{first_id};
-/// No wait of a thread whose memory was released had a greater epoch.
-constinit atomic<std::uint64_t> greatest_epoch{0};
 constinit std::size_t default_stack = 8 << 20;
 /// From a thread pointer to its user_thread; the same for every stack.
 constinit std::size_t pointer_to_thread = 0;
 
-int new_id() noexcept {
-  const int id = next_id.fetch_add(1, memory_order::relaxed);  // relaxed: only uniqueness matters
-  if (id < last_id) return id;
-  next_id.store(first_id, memory_order::relaxed);  // relaxed: ids of 250 million threads ago are free again
-  return next_id.fetch_add(1, memory_order::relaxed);  // relaxed: as above
-}
-
-user_thread* thread_at(mem::stack_top* top) noexcept {
-  return reinterpret_cast<user_thread*>(reinterpret_cast<char*>(top + 1) - sizeof(user_thread));
-}
-
-void preset_current_thread(user_thread& t) noexcept {
-  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(&current_thread) - arch::thread_pointer();
-  *reinterpret_cast<thread**>(t.thread_pointer + offset) = &t;
-}
-
-/// Takes a stack and makes sure that a user_thread stands at its top. Null: no memory.
-user_thread* take_memory(user_thread& me, std::size_t bytes) noexcept {
-  const section in(me);
-  mem::stack_top* top = mem::stacks.take(bytes);
-  if (top == nullptr) return nullptr;
-  user_thread* t = thread_at(top);
-  if (!top->used_before) {
-    const mem::stack_top record = *top;
-    new (t) user_thread;
-    t->top = record;
-    t->wait.continue_after(greatest_epoch.load(memory_order::relaxed));  // relaxed: raised before the pool's lock was taken
-    t->thread_pointer = mem::thread_pointer_below(t);
-  }
-  return t;
-}
-
 void give_memory_back(user_thread& me, user_thread& t) noexcept {
   const section in(me);
   release_thread(t);
-}
-
-/// What trimmed stacks left of the heap: a bit of it.
-void free_leftovers(user_thread& me) noexcept {
-  if (!mem::something_stripped()) [[likely]] return;
-  mem::stripped* some = nullptr;
-  {
-    const section in(me);
-    some = mem::take_stripped();
-  }
-  mem::free_stripped(some);
-}
-
-/// The thread block: new, or made to look new. False: no memory.
-bool prepare_block(user_thread& me, user_thread& t) noexcept {
-  free_leftovers(me);
-  if (t.abandoned) {  // key values, cleanup handlers, destructors: all of the thread that ended at once
-    t.block_built = t.abandoned = false;
-    const std::uintptr_t low = mem::thread_block_low(t.thread_pointer);
-    ::memset(reinterpret_cast<void*>(low), 0, reinterpret_cast<std::uintptr_t>(&t) - low);
-  }
-  if (!t.block_built) {
-    t.block_built = mem::build_block(t.thread_pointer);
-    if (!t.block_built) return false;
-  } else {
-    mem::forget_dynamic_blocks(t.thread_pointer);
-    mem::tls_images fresh;
-    std::uint32_t version = 0;
-    const bool changed = mem::collect_images(fresh, version);
-    const section in(me);
-    if (changed) mem::adopt_images(fresh, version);
-    mem::renew_block(t.thread_pointer);
-  }
-  mem::set_thread_id(t.thread_pointer, new_id());
-  preset_current_thread(t);
-  return true;
 }
 
 void* plain_start(void* raw) {
@@ -179,11 +102,6 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
 
 }  // namespace
 
-void begin_ids() noexcept {
-  const auto process = static_cast<std::uint64_t>(os::raw_syscall(SYS_getpid));
-  next_id.store(first_id + static_cast<int>(process * ids_per_process % (last_id - first_id)), memory_order::relaxed);  // relaxed: only uniqueness matters
-}
-
 void refresh_default_attributes() noexcept {
   pthread_attr_t attributes;
   if (::pthread_getattr_default_np(&attributes) != 0) return;
@@ -192,7 +110,7 @@ void refresh_default_attributes() noexcept {
 }
 
 void prepare_thread_memory() noexcept {
-  begin_ids();
+  begin_thread_ids();
   refresh_default_attributes();
   if (runtime.chosen.stack_bytes != 0) default_stack = runtime.chosen.stack_bytes;
   alignas(4096) static char probe[1];
@@ -224,7 +142,7 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept {
       bytes += wider_guard;
     }
   }
-  user_thread* t = take_memory(me, bytes);
+  user_thread* t = take_thread_memory<user_thread>(me, bytes);
   if (t == nullptr) return EAGAIN;
   if (wider_guard != 0) {
     if (!mem::widen_guard(t->top, wider_guard)) {
@@ -233,7 +151,7 @@ int create_thread(const thread_request& request, pthread_t* handle) noexcept {
     }
     t->wider_guard = wider_guard;
   }
-  if (!prepare_block(me, *t)) {
+  if (!prepare_thread_block(me, *t)) {
     give_memory_back(me, *t);
     return EAGAIN;
   }
@@ -350,29 +268,9 @@ void release_thread(user_thread& t) noexcept {
     mem::narrow_guard(t.top, t.wider_guard);
     t.wider_guard = 0;
   }
-  const std::uint64_t epoch = t.wait.epoch();
-  std::uint64_t greatest = greatest_epoch.load(memory_order::relaxed);  // relaxed: the pool's lock orders
-  while (epoch > greatest && !greatest_epoch.compare_exchange_weak(greatest, epoch, memory_order::relaxed)) {  // relaxed: as above
-  }
-  if (mem::stacks.put(t.top)) the_scheduler.want_tidy();
+  give_thread_memory(t);
 }
 
-namespace {
-/// A stack's pages are about to go.
-std::size_t strip(mem::stack_top& top) noexcept {
-  user_thread& t = *thread_at(&top);
-  if (t.abandoned || !t.block_built || mem::strip_block(t.thread_pointer)) return 0;
-  return reinterpret_cast<std::uintptr_t>(&t + 1) - mem::thread_block_low(t.thread_pointer);
-}
-}  // namespace
-
-nanoseconds_at tidy_thread_memory(nanoseconds_at now) noexcept {
-  static constinit nanoseconds_at next = 0;
-  if (mem::stacks.trim_some(strip)) return now;
-  if (now < next) return next;
-  const bool crowded = mem::stacks.begin_trim();
-  if (crowded) next = now + trim_interval;
-  return crowded ? now : never;
-}
+nanoseconds_at tidy_thread_memory(nanoseconds_at now) noexcept { return trim_thread_memory<user_thread>(now); }
 
 }  // namespace weft::engine::posix

@@ -20,9 +20,6 @@ struct thread_request {
 
 /// Once, when the engine starts: learns the default sizes.
 void prepare_thread_memory() noexcept;
-/// Where thread ids begin in this process: processes that share locks must not have threads with the same ids. Once, and in
-/// a forked child.
-void begin_ids() noexcept;
 /// The default attributes changed.
 void refresh_default_attributes() noexcept;
 

@@ -113,7 +113,10 @@ scheduler_house::scheduler_house(const house_plan& plan) : plan_(plan), slots_(s
     std::destroy_at(&the_scheduler);
     std::construct_at(&the_scheduler);
     os::machine.global_barrier = plan.kernel_has_barrier;
-    for (std::uint32_t i = 0; i < plan.carriers + plan.spare; ++i) carriers.push_back(std::make_unique<carrier>());
+    for (std::uint32_t i = 0; i < plan.carriers + plan.spare; ++i) {
+        carriers.push_back(std::make_unique<carrier>());
+        carriers.back()->shown = &current_thread;
+    }
     guest nobody;
     engine.start(nobody, {.parallelism = plan.slots}, {.retired = note_retired});
 }

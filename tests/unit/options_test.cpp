@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// posix/options.hpp: what WEFT_OPTIONS may say, at its edges, and that a mistake is one clear line and names its key.
-#include "posix/options.hpp"
+// core/options.hpp: what WEFT_OPTIONS may say, at its edges, and that a mistake is one clear line and names its key.
+#include "core/options.hpp"
 
 #include <gtest/gtest.h>
 #include <string>
 
 namespace {
 
-using namespace weft::engine::posix;
+using namespace weft::engine;
 
 options good(const char* list) {
     options out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "posix/options.hpp"
+#include "core/options.hpp"
 
-namespace weft::engine::posix {
+namespace weft::engine {
 
 namespace {
 
@@ -195,4 +195,4 @@ const char* name_of(model m) noexcept {
   return "?";
 }
 
-}  // namespace weft::engine::posix
+}  // namespace weft::engine

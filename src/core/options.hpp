@@ -7,7 +7,7 @@
 
 #include "base/text.hpp"
 
-namespace weft::engine::posix {
+namespace weft::engine {
 
 enum class model : std::uint8_t { many_to_many, many_to_one, one_to_one };
 
@@ -37,4 +37,4 @@ bool parse_options(const char* list, options& out, text<400>& mistake) noexcept;
 /// "m:n", "n:1" or "1:1".
 [[nodiscard]] const char* name_of(model m) noexcept;
 
-}  // namespace weft::engine::posix
+}  // namespace weft::engine

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSL-1.0
+// std::barrier. Who may call: threads, fibers and kernel threads alike.
+#pragma once
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "weft/condition_variable.hpp"
+
+namespace weft {
+
+namespace detail {
+struct nothing_on_completion {
+  void operator()() const noexcept {}
+};
+}  // namespace detail
+
+template <class Completion = detail::nothing_on_completion>
+class barrier {
+ public:
+  /// Names a phase.
+  class arrival_token {
+    friend class barrier;
+    explicit arrival_token(std::uint64_t phase) noexcept : phase_(phase) {}
+    std::uint64_t phase_;
+
+   public:
+    arrival_token(arrival_token&&) = default;
+    arrival_token& operator=(arrival_token&&) = default;
+  };
+
+  static constexpr std::ptrdiff_t max() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
+  explicit barrier(std::ptrdiff_t expected, Completion completion = Completion())
+      : expected_(expected), left_(expected), completion_(std::move(completion)) {
+    assert(expected >= 0);
+  }
+  barrier(const barrier&) = delete;
+  barrier& operator=(const barrier&) = delete;
+
+  /// Never waits, but runs the completion function if it is the last one of the phase.
+  [[nodiscard]] arrival_token arrive(std::ptrdiff_t n = 1) {
+    const std::lock_guard hold(lock_);
+    return arrive_locked(n);
+  }
+  /// Waits until the phase of the token is over.
+  void wait(arrival_token&& token) const {
+    std::unique_lock hold(lock_);
+    turned_.wait(hold, [this, &token] { return phase_ != token.phase_; });
+  }
+  void arrive_and_wait() {
+    std::unique_lock hold(lock_);
+    const arrival_token token = arrive_locked(1);
+    turned_.wait(hold, [this, &token] { return phase_ != token.phase_; });
+  }
+  void arrive_and_drop() {
+    const std::lock_guard hold(lock_);
+    --expected_;
+    (void)arrive_locked(1);
+  }
+
+ private:
+  arrival_token arrive_locked(std::ptrdiff_t n) {
+    assert(n > 0 && n <= left_);
+    arrival_token token(phase_);
+    left_ -= n;
+    if (left_ == 0) {
+      completion_();
+      left_ = expected_;
+      ++phase_;
+      turned_.notify_all();
+    }
+    return token;
+  }
+
+  mutable mutex lock_;
+  mutable condition_variable turned_;
+  std::uint64_t phase_ = 0;
+  std::ptrdiff_t expected_, left_;
+  Completion completion_;
+};
+
+}  // namespace weft

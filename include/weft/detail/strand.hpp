@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// How threads and fibers are started and joined. Not for programs.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "weft/detail/export.hpp"
+#include "weft/detail/time.hpp"
+
+namespace weft {
+
+/// How a thread is carried.
+enum class carried : std::uint8_t {
+  by_default,  ///< As the runtime's model says: a user-level thread, or a kernel thread under 1:1.
+  shared,      ///< A user-level thread: carriers run it in turn with others.
+  alone,       ///< By a kernel thread of its own.
+};
+
+/// What a new thread or fiber shall be like. Sizes of 0 mean the default.
+struct spawn_options {
+  std::string_view name = {};  ///< For people; the first 31 bytes are kept.
+  std::size_t stack_size = 0;  ///< Bytes; memory is used as it is touched. Default: 256 KiB for threads, 64 KiB for fibers.
+  carried by = carried::by_default;
+};
+
+namespace detail {
+
+struct strand_handle;  // opaque
+
+struct prepared {
+  strand_handle* strand = nullptr;  ///< Null: no memory, or no kernel thread to be had.
+  void* place = nullptr;            ///< Where the callable is to be made.
+};
+/// Memory for a strand with a callable of that size on its own stack.
+WEFT_EXPORT prepared prepare(const spawn_options& options, bool fiber, std::size_t bytes, std::size_t alignment);
+/// Lets it run: run(place), which destroys the callable.
+WEFT_EXPORT void start(strand_handle* s, void (*run)(void* place));
+/// Instead of start: the callable could not be made.
+WEFT_EXPORT void abandon(strand_handle* s) noexcept;
+/// Waits for the end, at most so long, and gives the memory back. False: not yet.
+WEFT_EXPORT bool join(strand_handle* s, deadline when) noexcept;
+WEFT_EXPORT void detach(strand_handle* s) noexcept;
+[[nodiscard]] WEFT_EXPORT std::uint64_t number_of(const strand_handle* s) noexcept;
+[[nodiscard]] WEFT_EXPORT std::uint64_t own_number() noexcept;
+[[nodiscard]] WEFT_EXPORT bool is_caller(const strand_handle* s) noexcept;
+WEFT_EXPORT void yield() noexcept;
+WEFT_EXPORT void sleep_until(deadline when) noexcept;
+[[nodiscard]] WEFT_EXPORT std::uint32_t parallelism() noexcept;
+
+/// Run when the calling strand ends, after its thread_local destructors, last in first out.
+struct exit_action {
+  void (*run)(exit_action*) = nullptr;
+  exit_action* next = nullptr;
+};
+WEFT_EXPORT void at_exit_of_caller(exit_action& a) noexcept;
+
+/// A blocking stretch: others have the caller's place until it ends.
+WEFT_EXPORT void begin_blocking() noexcept;
+WEFT_EXPORT void end_blocking() noexcept;
+
+}  // namespace detail
+}  // namespace weft

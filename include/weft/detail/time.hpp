@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSL-1.0
+// Deadlines as the engine wants them: nanoseconds of CLOCK_MONOTONIC, which is std::chrono::steady_clock.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+namespace weft::detail {
+
+using deadline = std::int64_t;
+inline constexpr deadline no_deadline = std::numeric_limits<deadline>::max();
+
+/// Rounded up, as the standard wants; beyond what fits: never. Works for floating-point and coarse durations.
+template <class Rep, class Period>
+deadline to_nanoseconds(const std::chrono::duration<Rep, Period>& span) {
+  using fine = std::chrono::duration<long double, std::nano>;
+  const fine exact = span;
+  if (!(exact.count() > 0)) return 0;
+  if (exact.count() >= 9.2e18L) return no_deadline;
+  const auto whole = static_cast<deadline>(exact.count());
+  return static_cast<long double>(whole) < exact.count() ? whole + 1 : whole;
+}
+
+inline deadline now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+template <class Rep, class Period>
+deadline deadline_after(const std::chrono::duration<Rep, Period>& span) {
+  const deadline wait = to_nanoseconds(span);
+  const deadline start = now();
+  return wait >= no_deadline - start ? no_deadline : start + wait;
+}
+
+/// For steady_clock the very point; for another clock as far away as it is now. The caller looks at that clock again afterwards.
+template <class Clock, class Duration>
+deadline deadline_at(const std::chrono::time_point<Clock, Duration>& when) {
+  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) return to_nanoseconds(when.time_since_epoch());
+  else return deadline_after(when - Clock::now());
+}
+
+/// Waits by `attempt(deadline)` until it succeeds or `Clock` says that the time is up: a clock may be set while we wait.
+template <class Clock, class Duration, class Attempt>
+bool until(const std::chrono::time_point<Clock, Duration>& when, Attempt attempt) {
+  for (;;) {
+    if (attempt(deadline_at(when))) return true;
+    if (std::is_same_v<Clock, std::chrono::steady_clock> || Clock::now() >= when) return false;
+  }
+}
+
+}  // namespace weft::detail

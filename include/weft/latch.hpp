@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+// std::latch. Who may call: threads, fibers and kernel threads alike.
+#pragma once
+#include <cassert>
+#include <cstddef>
+#include <limits>
+
+#include "weft/condition_variable.hpp"
+
+namespace weft {
+
+class latch {
+ public:
+  static constexpr std::ptrdiff_t max() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
+  explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) { assert(expected >= 0); }
+  latch(const latch&) = delete;
+  latch& operator=(const latch&) = delete;
+
+  /// Never waits.
+  void count_down(std::ptrdiff_t n = 1) {
+    // Under the lock to the end: who sees the count at zero may destroy the latch when we have let go.
+    const std::lock_guard hold(lock_);
+    assert(n >= 0 && n <= left_);
+    left_ -= n;
+    if (left_ == 0) opened_.notify_all();
+  }
+  [[nodiscard]] bool try_wait() const noexcept {
+    const std::lock_guard hold(lock_);
+    return left_ == 0;
+  }
+  /// Waits until the count is zero.
+  void wait() const {
+    std::unique_lock hold(lock_);
+    opened_.wait(hold, [this] { return left_ == 0; });
+  }
+  void arrive_and_wait(std::ptrdiff_t n = 1) {
+    count_down(n);
+    wait();
+  }
+
+ private:
+  mutable mutex lock_;
+  mutable condition_variable opened_;
+  std::ptrdiff_t left_;
+};
+
+}  // namespace weft

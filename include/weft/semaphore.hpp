@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+// Semaphores as in <semaphore>. Who may call: threads, fibers and kernel threads alike. A token goes straight to the one that has waited
+// longest. Cost: 5 ns without contention.
+#pragma once
+#include <cassert>
+#include <limits>
+
+#include "weft/detail/sync.hpp"
+
+namespace weft {
+
+/// std::counting_semaphore.
+template <std::ptrdiff_t LeastMax = std::numeric_limits<std::int32_t>::max()>
+class counting_semaphore {
+  static_assert(LeastMax >= 0 && LeastMax <= std::numeric_limits<std::int32_t>::max());
+
+ public:
+  static constexpr std::ptrdiff_t max() noexcept { return LeastMax; }
+  explicit counting_semaphore(std::ptrdiff_t tokens) noexcept : state_(static_cast<std::uint32_t>(tokens)) {
+    assert(tokens >= 0 && tokens <= max());
+  }
+  counting_semaphore(const counting_semaphore&) = delete;
+  counting_semaphore& operator=(const counting_semaphore&) = delete;
+
+  /// Adds tokens and wakes as many. Never waits.
+  void release(std::ptrdiff_t tokens = 1) { detail::release(state_, tokens); }
+  /// Waits for a token.
+  void acquire() { (void)detail::acquire_until(state_, detail::no_deadline); }
+  [[nodiscard]] bool try_acquire() noexcept { return detail::try_acquire(state_); }
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& span) {
+    return try_acquire() || detail::acquire_until(state_, detail::deadline_after(span));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return try_acquire() || detail::until(when, [this](detail::deadline d) { return detail::acquire_until(state_, d); });
+  }
+
+ private:
+  detail::semaphore_state state_;
+};
+
+/// std::binary_semaphore.
+using binary_semaphore = counting_semaphore<1>;
+
+}  // namespace weft

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "api/runtime.hpp"
+
+#include <cxxabi.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <system_error>
+
+#include "arch/thread_pointer.hpp"
+#include "base/text.hpp"
+#include "core/thread_memory.hpp"
+#include "io/reactor.hpp"
+#include "mem/malloc_cache.hpp"
+#include "mem/resolver.hpp"
+#include "mem/thread_block.hpp"
+#include "os/clock.hpp"
+#include "os/features.hpp"
+#include "os/futex.hpp"
+#include "os/kernel_thread.hpp"
+#include "os/limits.hpp"
+#include "os/signal_mask.hpp"
+#include "preempt/preempt.hpp"
+#include "rescue/monitor.hpp"
+#include "sync/generation.hpp"
+#include "weft/runtime.hpp"
+
+namespace weft::engine::api {
+
+namespace {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+constinit atomic<stage> now{stage::untouched};
+constinit options chosen;
+alignas(64) unsigned char main_memory[sizeof(strand)];
+
+std::uint32_t usable_cpus() noexcept {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  const int n = CPU_COUNT(&set);
+  return n < 1 ? 1 : static_cast<std::uint32_t>(n);
+}
+
+std::uint32_t most_carriers() noexcept {
+  std::uint32_t n = chosen.carriers;
+  if (n == 0) {
+    n = 16384;  // half of the usual pid_max: the rest of the machine wants threads, too
+    if (const std::uint32_t room = os::kernel_thread_room() / 2; room < n) n = room;
+  }
+  return n < chosen.parallelism + 2 ? chosen.parallelism + 2 : n;
+}
+
+exception_state* exceptions_of_caller() noexcept {
+  return reinterpret_cast<exception_state*>(abi::__cxa_get_globals());
+}
+
+void read_options() noexcept {
+  text<400> mistake;
+  if (!parse_options(::getenv("WEFT_OPTIONS"), chosen, mistake)) {
+    text<600> line;
+    line << "weft: WEFT_OPTIONS: " << mistake.c_str() << '\n';
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+    ::_exit(2);
+  }
+  if (chosen.threads == model::many_to_one) chosen.parallelism = 1;
+  if (chosen.parallelism == 0) chosen.parallelism = usable_cpus();
+  using io_choice = options::io_choice;
+  io::choose_back_end(chosen.io == io_choice::epoll   ? io::choice::epoll
+                      : chosen.io == io_choice::uring ? io::choice::uring
+                                                      : io::choice::automatic);
+  if (!chosen.fsgsbase) os::machine.fsgsbase = false;
+  if (!chosen.membarrier) os::machine.global_barrier = false;
+  using choice = options::guard_choice;
+  if (chosen.guard == choice::protect) os::machine.guard = os::guard_method::protect;
+  if (chosen.guard == choice::none) os::machine.guard = os::guard_method::none;
+}
+
+void* run_monitor(void* raw) {
+  static_cast<monitor*>(raw)->run();
+  return nullptr;
+}
+
+int start_monitor() noexcept {
+  alignas(monitor) static unsigned char memory[sizeof(monitor)];
+  auto* m = new (memory) monitor(the_scheduler);
+  pthread_t handle;
+  const std::uint64_t mask = os::signal_mask();
+  os::set_signal_mask(~std::uint64_t{0});  // inherited: no handler ever runs on it
+  const int error = ::pthread_create(&handle, nullptr, run_monitor, m);
+  os::set_signal_mask(mask);
+  if (error == 0) ::pthread_detach(handle);
+  return error;
+}
+
+/// libc's resolver keeps its state where only a kernel thread of libc's own can tell us.
+void find_resolver() noexcept {
+  pthread_t handle;
+  if (::pthread_create(&handle, nullptr, [](void*) { return reinterpret_cast<void*>(mem::resolver_place()); }, nullptr) != 0) return;
+  void* place = nullptr;
+  if (::pthread_join(handle, &place) == 0) mem::use_resolver_place(reinterpret_cast<std::size_t>(place));
+}
+
+/// The calling kernel thread becomes the first carrier, and `me` the thread on it.
+int start_engine(strand& me) noexcept {
+  me.no_preempt.set(0);
+  me.kind = thread_kind::foreign;
+  me.started_here = false;
+  me.number = new_number();
+  me.block_built = true;
+  const scheduler_options wanted{
+      .parallelism = chosen.parallelism, .most_carriers = most_carriers(), .slice = chosen.slice_ms * millisecond};
+  const scheduler_hooks hooks{.retired = strand_retired, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>};
+  current_thread = &me;
+  int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, wanted, hooks);
+  if (error == 0) error = start_monitor();
+  return error;
+}
+
+/// Where the runtime was started by another kernel thread than main's: that one must not become a carrier, it may end.
+void* host(void* raw) noexcept {
+  auto& started = *static_cast<atomic<std::uint32_t>*>(raw);
+  strand& me = *new strand;
+  const int error = start_engine(me);
+  started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1]
+  os::futex_wake(started, 1);
+  if (error != 0) return nullptr;
+  for (;;) {
+    const section in(me);
+    (void)me.on->home->park(me, me.wait.prepare());
+  }
+}
+
+int start_on_host() noexcept {
+  static constinit atomic<std::uint32_t> started{0};
+  started.store(0, memory_order::relaxed);  // relaxed: pthread_create orders
+  pthread_t handle;
+  if (const int error = ::pthread_create(&handle, nullptr, host, &started); error != 0) return error;
+  ::pthread_detach(handle);
+  while (started.load(memory_order::acquire) == 0) os::futex_wait(started, 0);  // [hosted-1] acquire: the engine as it was started
+  return started.load(memory_order::relaxed) == 1 ? 0 : EAGAIN;  // relaxed: seen above
+}
+
+/// In a forked child only the caller exists. The engine begins anew when it is needed again.
+void begin_anew_in_child() noexcept {
+  if (now.load(memory_order::relaxed) == stage::untouched) return;  // relaxed: the child has one thread
+  sync::generation = static_cast<std::uint32_t>(os::process_id());
+  os::begin_anew_in_child();
+  io::begin_anew();
+  mem::begin_anew();
+  mem::stacks.begin_anew();
+  begin_thread_ids();
+  if (thread* me = current(); me != nullptr && me->kind == thread_kind::user) {
+    me->kind = thread_kind::foreign;
+    me->no_preempt.set(0);
+    me->on = nullptr;
+  }
+  now.store(stage::untouched, memory_order::relaxed);  // relaxed: as above
+}
+
+stage start_now() noexcept {
+  sync::generation = static_cast<std::uint32_t>(os::process_id());
+  const bool again = the_scheduler.started();
+  if (!again) {
+    os::probe();
+    mem::probe_glibc(false);
+    read_options();
+    begin_thread_ids();
+    ::pthread_atfork(nullptr, nullptr, begin_anew_in_child);
+    if (chosen.threads == model::one_to_one || (mem::glibc_refusal() != nullptr && !sanitized)) return stage::kernel_threads;
+    find_resolver();
+    mem::probe_malloc_cache();
+    if (install_preemption() != 0) return stage::kernel_threads;
+  }
+  thread* me = current();
+  const bool on_main = os::kernel_thread_id() == os::process_id();
+  int error = 0;
+  if (on_main) {
+    if (!again && !sanitized) mem::leave_rseq();
+    error = start_engine(me != nullptr ? static_cast<strand&>(*me) : *new (main_memory) strand);
+  } else {
+    error = start_on_host();
+  }
+  return error == 0 ? stage::running : stage::kernel_threads;
+}
+
+}  // namespace
+
+bool own_storage_works() noexcept { return !sanitized; }
+const options& chosen_options() noexcept { return chosen; }
+
+stage start_runtime() noexcept {
+  const stage seen = now.load(memory_order::acquire);  // [started-1] the engine as it was started
+  if (seen != stage::untouched) [[likely]] return seen;
+  static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+  ::pthread_mutex_lock(&starting);
+  if (now.load(memory_order::relaxed) == stage::untouched) now.store(start_now(), memory_order::release);  // relaxed: under the lock  [started-1]
+  ::pthread_mutex_unlock(&starting);
+  return now.load(memory_order::relaxed);  // relaxed: seen above
+}
+
+namespace {
+[[gnu::noinline]] strand& self_slow() noexcept {
+  (void)start_runtime();
+  if (thread* t = current()) return static_cast<strand&>(*t);
+  return adopt_kernel_thread();
+}
+}  // namespace
+
+strand& self() noexcept {
+  if (thread* t = current()) [[likely]] return static_cast<strand&>(*t);
+  return self_slow();
+}
+
+void misuse(const char* what, const char* detail) noexcept {
+  text<400> line;
+  line << "weft: " << what << detail << '\n';
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  ::abort();
+}
+
+void throw_start_failed(int error) { throw std::system_error(error, std::generic_category(), "weft: a thread cannot be started"); }
+
+}  // namespace weft::engine::api
+
+namespace weft {
+
+using namespace weft::engine;
+
+std::uint32_t detail::parallelism() noexcept {
+  return api::start_runtime() == api::stage::running ? the_scheduler.slot_count() : api::chosen_options().parallelism;
+}
+
+}  // namespace weft

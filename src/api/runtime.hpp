@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+// The process's runtime as the C++ library starts it: options, first thread, carriers, monitor.
+#pragma once
+#include <cstdint>
+
+#include "api/strand.hpp"
+#include "core/options.hpp"
+
+namespace weft::engine::api {
+
+/// Those of WEFT_OPTIONS over those that the program configured before the start.
+[[nodiscard]] const options& chosen_options() noexcept;
+/// For the next strand.
+[[nodiscard]] std::uint64_t new_number() noexcept;
+/// Makes the calling kernel thread, which the program made, a strand of its own kind.
+strand& adopt_kernel_thread() noexcept;
+/// As the standard wants it of a thread's constructor.
+[[noreturn]] void throw_start_failed(int error);
+
+}  // namespace weft::engine::api

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSL-1.0
+// The life of strands: memory, start, join, end.
+#include "api/strand.hpp"
+
+#include <errno.h>
+#include <string.h>
+
+#include <new>
+
+#include "api/runtime.hpp"
+#include "arch/context.hpp"
+#include "arch/thread_pointer.hpp"
+#include "base/text.hpp"
+#include "core/thread_memory.hpp"
+#include "mem/malloc_cache.hpp"
+#include "mem/resolver.hpp"
+#include "os/clock.hpp"
+#include "os/futex.hpp"
+#include "os/kernel_thread.hpp"
+#include "os/signal_mask.hpp"
+#include "sync/wait.hpp"
+#include "weft/detail/strand.hpp"
+
+namespace weft::engine::api {
+
+struct exit_action : detail::exit_action {};
+
+namespace {
+
+/// Beyond what the program asked for: the frame of a preempting signal (with all vector registers) may need it.
+constexpr std::size_t signal_room = os::page_size;
+constexpr std::size_t default_stack = 256 * 1024, default_fiber_stack = 64 * 1024;
+constexpr std::size_t least_stack = 8 * 1024, biggest_stack = std::size_t{1} << 40;
+constinit atomic<std::uint64_t> next_number{1};
+
+strand* from(detail::strand_handle* s) noexcept { return reinterpret_cast<strand*>(s); }
+const strand* from(const detail::strand_handle* s) noexcept { return reinterpret_cast<const strand*>(s); }
+
+void run_exit_actions(strand& me) noexcept {
+  while (exit_action* a = me.at_exit) {
+    me.at_exit = static_cast<exit_action*>(a->next);
+    a->run(a);
+  }
+}
+
+/// [section] Its mapping goes back to the pool, as prepare_thread_block expects it.
+void release(strand& s) noexcept {
+  if (s.thread_pointer == 0) {
+    s.thread_pointer = mem::thread_pointer_below(&s);
+    if (!s.block_built) s.abandoned = true;  // a fiber's stack lay where a block would be
+  }
+  give_thread_memory(s);
+}
+
+[[noreturn]] void end(strand& me) noexcept {
+  if (me.thread_pointer != 0) {
+    mem::run_thread_local_destructors();
+    mem::end_resolver();
+    if (mem::stacks.crowded(me.top.size_class)) {  // its memory will hardly be needed again soon
+      mem::forget_dynamic_blocks(me.thread_pointer);
+      mem::shed_malloc_cache();
+      free_leftovers(me);
+    }
+  }
+  run_exit_actions(me);
+  const section in(me);
+  thread* successor = nullptr;
+  {
+    locked hold(me.life_lock);
+    // A joiner that is parked runs next, at once: it has waited for just this.
+    if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user &&
+        me.joiner->who->wait.claim(me.joiner->wait, wake_reason::owner) == claim_result::parked) {
+      successor = me.joiner->who;
+      me.joiner = nullptr;
+    }
+  }
+  me.on->home->retire(me, successor);
+}
+
+/// The first function on a new stack.
+void strand_entry(void* raw) noexcept {
+  auto& me = *static_cast<strand*>(raw);
+  me.on->home->finish_switch(me);
+  if (me.no_preempt.lower() == 0 && me.pending.load(memory_order::relaxed) != 0) attend(me);  // relaxed: same thread
+  if (me.thread_pointer != 0) mem::begin_on_block();
+  me.run(me.callable);
+  end(me);
+}
+
+void reset(strand& t, const spawn_options& options) noexcept {
+  t.ended = t.detached = false;
+  t.started_here = true;
+  t.joiner = nullptr;
+  t.at_exit = nullptr;
+  t.number = new_number();
+  const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
+  ::memcpy(t.name, options.name.data(), length);
+  t.name[length] = '\0';
+}
+
+/// Of `bytes` below `top`.
+void* room_below(std::uintptr_t top, std::size_t bytes, std::size_t alignment) noexcept {
+  if (alignment < 16) alignment = 16;
+  return reinterpret_cast<void*>((top - bytes) / alignment * alignment);
+}
+
+strand* prepare_user_level(const spawn_options& options, bool fiber, std::size_t bytes, std::size_t alignment, void*& place) noexcept {
+  strand& me = self();
+  const bool own_storage = !fiber && own_storage_works();
+  std::size_t stack = options.stack_size != 0 ? options.stack_size : fiber ? default_fiber_stack : default_stack;
+  if (stack > biggest_stack) return nullptr;
+  if (stack < least_stack) stack = least_stack;
+  std::size_t whole = os::round_up(stack + bytes + alignment, os::page_size) + os::page_size;
+  whole += own_storage ? os::round_up(mem::thread_block_bytes() + sizeof(strand), os::page_size) + signal_room : 0;
+  strand* t = take_thread_memory<strand>(me, whole);
+  if (t == nullptr) return nullptr;
+  t->thread_pointer = mem::thread_pointer_below(t);
+  std::uintptr_t stack_top = reinterpret_cast<std::uintptr_t>(t);
+  if (own_storage || t->block_built) stack_top = mem::thread_block_low(t->thread_pointer);
+  if (own_storage && !prepare_thread_block(me, *t)) {
+    const section in(me);
+    give_thread_memory(*t);
+    return nullptr;
+  }
+  if (!own_storage) t->thread_pointer = 0;
+  place = t->callable = room_below(stack_top, bytes, alignment);
+  t->kind = thread_kind::user;
+  t->stack_low = t->top.low + os::page_size;
+  t->stack_bytes = static_cast<std::size_t>(static_cast<char*>(place) - t->stack_low);
+  return t;
+}
+
+// -- strands on kernel threads of their own, and kernel threads of the program's --
+
+spinlock free_lock;
+constinit strand* free_kernel_strands = nullptr;
+
+/// Its memory is never unmapped: who wakes it may look late.
+strand* take_kernel_strand() noexcept {
+  {
+    const locked hold(free_lock);
+    if (strand* s = free_kernel_strands) {
+      free_kernel_strands = s->next_free;
+      return s;
+    }
+  }
+  return new (std::nothrow) strand;
+}
+void give_kernel_strand(strand& s) noexcept {
+  const locked hold(free_lock);
+  s.next_free = free_kernel_strands;
+  free_kernel_strands = &s;
+}
+
+void become_foreign(strand& s) noexcept {
+  s.kind = thread_kind::foreign;
+  s.no_preempt.set(0);
+  s.thread_pointer = arch::thread_pointer();
+}
+
+strand* prepare_kernel_thread(std::size_t bytes, std::size_t alignment, void*& place) noexcept {
+  strand* t = take_kernel_strand();
+  if (t == nullptr) return nullptr;
+  t->kind = thread_kind::foreign;
+  t->callable = place = ::operator new(bytes, std::align_val_t{alignment < 16 ? 16 : alignment}, std::nothrow);
+  t->stack_bytes = alignment < 16 ? 16 : alignment;  // for operator delete
+  if (place != nullptr) return t;
+  give_kernel_strand(*t);
+  return nullptr;
+}
+
+void* kernel_thread_entry(void* raw) noexcept {
+  auto& me = *static_cast<strand*>(raw);
+  current_thread = &me;
+  become_foreign(me);
+  void* const callable = me.callable;
+  me.run(callable);
+  ::operator delete(callable, std::align_val_t{me.stack_bytes});
+  run_exit_actions(me);
+  // libc runs the thread_local destructors after us: what they do with locks is another kernel thread's doing.
+  current_thread = nullptr;
+  me.no_preempt.set(1);  // as a section: we are about to touch what belongs to others
+  strand_retired(me);
+  return nullptr;
+}
+
+int start_kernel_thread(strand& t) noexcept {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  const int error = ::pthread_create(&t.kernel_thread, &attributes, kernel_thread_entry, &t);
+  ::pthread_attr_destroy(&attributes);
+  return error;
+}
+
+/// Of a kernel thread that the program made, until it ends.
+struct guest_pass {
+  strand* held = nullptr;
+  ~guest_pass() {
+    if (held == nullptr) return;
+    current_thread = nullptr;
+    give_kernel_strand(*held);
+  }
+};
+thread_local guest_pass pass;
+
+void release_any(strand& s) noexcept {
+  if (s.kind == thread_kind::foreign) {
+    give_kernel_strand(s);
+  } else {
+    release(s);
+  }
+}
+
+}  // namespace
+
+std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters
+
+strand& adopt_kernel_thread() noexcept {
+  strand* s = take_kernel_strand();
+  if (s == nullptr) misuse("no memory for a kernel thread that uses weft");
+  become_foreign(*s);
+  s->started_here = false;
+  s->number = new_number();
+  pass.held = s;
+  current_thread = s;
+  return *s;
+}
+
+void strand_retired(thread& raw) noexcept {
+  auto& t = static_cast<strand&>(raw);
+  bool release = false;
+  thread* joiner = nullptr;
+  {
+    const locked hold(t.life_lock);
+    t.ended = true;
+    release = t.detached;
+    if (t.joiner != nullptr) {
+      thread* who = t.joiner->who;
+      if (who->wait.claim(t.joiner->wait, wake_reason::owner) == claim_result::parked) joiner = who;
+      t.joiner = nullptr;
+    }
+  }
+  if (joiner != nullptr) sync::make_ready(*joiner);
+  if (release) release_any(t);
+}
+
+}  // namespace weft::engine::api
+
+namespace weft::detail {
+
+using namespace weft::engine;
+using namespace weft::engine::api;
+
+prepared prepare(const spawn_options& options, bool fiber, std::size_t bytes, std::size_t alignment) {
+  const stage now = start_runtime();
+  prepared p;
+  const bool alone = options.by == carried::alone || now == stage::kernel_threads;
+  strand* t = alone && !fiber ? prepare_kernel_thread(bytes, alignment, p.place) : prepare_user_level(options, fiber, bytes, alignment, p.place);
+  if (t == nullptr) return {};
+  reset(*t, options);
+  p.strand = reinterpret_cast<strand_handle*>(t);
+  return p;
+}
+
+void start(strand_handle* s, void (*run)(void*)) {
+  strand& t = *from(s);
+  t.run = run;
+  if (t.kind == thread_kind::foreign) {
+    if (const int error = start_kernel_thread(t); error != 0) throw_start_failed(error);
+    return;
+  }
+  strand& me = self();
+  t.signal_mask = me.kind == thread_kind::user ? me.signal_mask : os::signal_mask() & ~os::unblockable;
+  t.on = nullptr;
+  t.no_preempt.set(1);
+  t.pending.store(0, memory_order::relaxed);  // relaxed: published by start_thread
+  t.cpu_time.store(0, memory_order::relaxed);  // relaxed: as above
+  t.stack.created(t.stack_low, t.stack_bytes);
+  t.context = arch::make_context(t.callable, strand_entry, &t);
+  const section in(me);
+  the_scheduler.start_thread(t);
+}
+
+void abandon(strand_handle* s) noexcept {
+  strand& t = *from(s);
+  if (t.kind == thread_kind::foreign) ::operator delete(t.callable, std::align_val_t{t.stack_bytes});
+  const section in(self());
+  release_any(t);
+}
+
+bool join(strand_handle* s, deadline when) noexcept {
+  strand& t = *from(s);
+  strand& me = self();
+  for (;;) {
+    const section in(me);
+    sync::waiter w(me);
+    {
+      const locked hold(t.life_lock);
+      if (t.ended) break;
+      w.wait = me.wait.prepare();
+      t.joiner = &w;
+    }
+    const wake_reason why = sync::park(me, w.wait, when);
+    if (why == wake_reason::owner) continue;  // `ended` is set by whoever stands on the next stack
+    const locked hold(t.life_lock);
+    if (t.joiner == &w) t.joiner = nullptr;
+    if (why == wake_reason::deadline && !t.ended) return false;
+  }
+  const section in(me);
+  release_any(t);
+  return true;
+}
+
+void detach(strand_handle* s) noexcept {
+  strand& t = *from(s);
+  const section in(self());
+  bool release = false;
+  {
+    const locked hold(t.life_lock);
+    t.detached = true;
+    release = t.ended;
+  }
+  if (release) release_any(t);
+}
+
+std::uint64_t number_of(const strand_handle* s) noexcept { return from(s)->number; }
+std::uint64_t own_number() noexcept { return self().number; }
+bool is_caller(const strand_handle* s) noexcept { return from(s) == &self(); }
+
+void yield() noexcept {
+  strand& me = self();
+  if (me.kind == thread_kind::foreign) return give_cpu_away();
+  const section in(me);
+  me.on->home->yield(me);
+}
+
+void sleep_until(deadline when) noexcept {
+  strand& me = self();
+  const section in(me);
+  for (;;) {
+    const ticket t = me.wait.prepare();
+    if (sync::park(me, t, when) == wake_reason::deadline) return;
+  }
+}
+
+void at_exit_of_caller(exit_action& a) noexcept {
+  strand& me = self();
+  a.next = me.at_exit;
+  me.at_exit = static_cast<api::exit_action*>(&a);
+}
+
+void begin_blocking() noexcept {
+  strand& me = self();
+  if (me.kind == thread_kind::foreign) return;
+  const section in(me);
+  me.on->home->hand_off(me);
+}
+void end_blocking() noexcept { const section in(self()); }
+
+}  // namespace weft::detail

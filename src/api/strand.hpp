@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+// A strand is what a weft::thread, a weft::fiber or a kernel thread of the program's own is to the engine.
+//
+//   kind       runs on           thread-local storage   stack                       waits
+//   thread     carriers          its own                from the pool               parked
+//   fiber      carriers          the carrier's          from the pool, small        parked
+//   kernel     its kernel thread libc's                 libc's                      in the kernel
+//
+// The end of a strand that the library started, step by step (life_lock guards ended, detached, joiner)
+//   it destroys what it was called with, runs its thread_local destructors, and retires (core) or, a kernel thread, is about to return
+//   nobody stands on its stack any more: `ended` is set, the joiner woken, or, if detached, the memory given back
+//   the joiner gives the memory back
+#pragma once
+#include <pthread.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/spinlock.hpp"
+#include "core/scheduler.hpp"
+#include "core/section.hpp"
+#include "core/thread.hpp"
+#include "mem/stack_pool.hpp"
+#include "sync/waiter.hpp"
+
+namespace weft::engine::api {
+
+struct exit_action;
+
+struct strand : thread {
+  void (*run)(void* callable) = nullptr;
+  void* callable = nullptr;
+
+  spinlock life_lock;
+  bool ended = false;
+  bool detached = false;
+  bool block_built = false;
+  bool abandoned = false;
+  bool started_here = false;  ///< By the library: it can be joined.
+  sync::waiter* joiner = nullptr;
+  std::uint64_t number = 0;   ///< Unique in the process, in order of creation; main is 1.
+  char name[32] = {};
+  char* stack_low = nullptr;
+  std::size_t stack_bytes = 0;
+  exit_action* at_exit = nullptr;
+  pthread_t kernel_thread{};
+  strand* next_free = nullptr;
+  mem::stack_top top;
+};
+
+/// The calling strand. The first call in a process starts the runtime.
+[[nodiscard]] strand& self() noexcept;
+
+/// The runtime runs, or cannot (then every strand is a kernel thread).
+enum class stage : std::uint8_t { untouched, running, kernel_threads };
+[[nodiscard]] stage start_runtime() noexcept;
+/// May strands have storage of their own here? Not under sanitizers, nor on an unknown libc.
+[[nodiscard]] bool own_storage_works() noexcept;
+
+/// Scheduler hook.
+void strand_retired(thread& t) noexcept;
+
+/// Ends the program with a line on stderr.
+[[noreturn]] void misuse(const char* what, const char* detail = "") noexcept;
+
+}  // namespace weft::engine::api

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSL-1.0
+// The locks of the C++ library: the engine's words and lists, with checks for misuse.
+#include <errno.h>
+
+#include <cstddef>
+
+#include "api/strand.hpp"
+#include "base/text.hpp"
+#include "sync/condition.hpp"
+#include "sync/mutex.hpp"
+#include "sync/rwlock.hpp"
+#include "sync/semaphore.hpp"
+#include "weft/detail/sync.hpp"
+
+namespace weft::detail {
+
+using namespace weft::engine;
+using api::misuse;
+using api::self;
+using api::strand;
+
+namespace {
+
+template <class Engine, class State>
+Engine& engine_part(State& s) noexcept {
+  static_assert(sizeof(Engine) <= sizeof(State) && alignof(Engine) <= alignof(State));
+  return reinterpret_cast<Engine&>(s);
+}
+sync::mutex_word& word_of(mutex_state& m) noexcept { return engine_part<sync::mutex_word>(m.word); }
+sync::wait_list& list_of(engine_object<16>& o) noexcept { return engine_part<sync::wait_list>(o); }
+sync::condition& of(condition_state& c) noexcept { return engine_part<sync::condition>(c); }
+sync::semaphore_word& word_of(semaphore_state& s) noexcept { return engine_part<sync::semaphore_word>(s.word); }
+sync::rwlock_word& word_of(shared_mutex_state& m) noexcept { return engine_part<sync::rwlock_word>(m.word); }
+sync::rwlock_queues queues_of(shared_mutex_state& m) noexcept {
+  return {list_of(m.readers), list_of(m.writers), sync::prefers::writers_strictly};
+}
+
+/// Tries as long as a signal handler interrupts. True unless the time was up.
+template <class Attempt>
+bool until_not_interrupted(strand& me, Attempt attempt) noexcept {
+  for (;;) {
+    const section in(me);
+    const int error = attempt();
+    if (error != EINTR) return error == 0;
+  }
+}
+
+}  // namespace
+
+const void* caller() noexcept { return &self(); }
+void destroyed_in_use(const char* what) noexcept { misuse("destroyed while it is locked or waited for: a ", what); }
+
+// -- mutex --
+
+bool try_lock(mutex_state& m) noexcept {
+  strand& me = self();
+  if (!word_of(m).try_lock()) return false;
+  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: who holds the lock asks only whether it is itself
+  return true;
+}
+
+bool lock_until(mutex_state& m, deadline when) noexcept {
+  strand& me = self();
+  if (!word_of(m).try_lock()) {
+    if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as above
+      misuse("a thread locks a mutex that it holds");
+    bool woken_before = false;
+    if (!until_not_interrupted(me, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), when, woken_before); })) return false;
+  }
+  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as above
+  return true;
+}
+
+void lock(mutex_state& m) noexcept { (void)lock_until(m, no_deadline); }
+
+void unlock(mutex_state& m) noexcept {
+  strand& me = self();
+  if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a mutex is unlocked by one that does not hold it");  // relaxed: as above
+  m.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: before the word is freed
+  if (word_of(m).unlock_fast()) [[likely]] return;
+  const section in(me);
+  word_of(m).unlock_slow(list_of(m.waiting));
+}
+
+// -- condition --
+
+bool wait(condition_state& c, mutex_state& m, deadline when) noexcept {
+  strand& me = self();
+  wake_reason why = wake_reason::none;
+  if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a thread waits on a condition with a mutex that it does not hold");  // relaxed: as above
+  {
+    const section in(me);
+    why = of(c).wait(me, when, [&]() noexcept { unlock(m); });
+  }
+  lock(m);
+  return why != wake_reason::deadline;
+}
+void notify_one(condition_state& c) noexcept {
+  if (!of(c).anybody()) return;
+  const section in(self());
+  of(c).signal();
+}
+void notify_all(condition_state& c) noexcept {
+  if (!of(c).anybody()) return;
+  const section in(self());
+  of(c).broadcast();
+}
+bool anybody_waits(condition_state& c) noexcept {
+  if (!of(c).anybody()) return false;
+  const section in(self());
+  return of(c).anybody_inside();
+}
+
+// -- semaphore --
+
+bool try_acquire(semaphore_state& s) noexcept { return word_of(s).try_wait(); }
+bool acquire_until(semaphore_state& s, deadline when) noexcept {
+  if (word_of(s).try_wait()) return true;
+  strand& me = self();
+  return until_not_interrupted(me, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), when); });
+}
+void release(semaphore_state& s, std::ptrdiff_t count) noexcept {
+  for (; count > 0; --count) {
+    bool overflow = false;
+    if (!word_of(s).post_fast(overflow)) {
+      const section in(self());
+      word_of(s).post_slow(list_of(s.waiting), overflow);
+    }
+    if (overflow) misuse("a semaphore is released beyond its greatest value");
+  }
+}
+
+// -- shared mutex --
+
+bool try_lock(shared_mutex_state& m) noexcept {
+  strand& me = self();
+  if (!word_of(m).try_write()) return false;
+  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
+  return true;
+}
+bool lock_until(shared_mutex_state& m, deadline when) noexcept {
+  strand& me = self();
+  if (!word_of(m).try_write()) {
+    if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
+      misuse("a thread locks a shared_mutex that it holds");
+    if (!until_not_interrupted(me, [&] { return word_of(m).write_slow(me, queues_of(m), when); })) return false;
+  }
+  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
+  return true;
+}
+void unlock(shared_mutex_state& m) noexcept {
+  strand& me = self();
+  if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a shared_mutex is unlocked by one that does not hold it");  // relaxed: as for a mutex
+  m.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: as for a mutex
+  if (word_of(m).unlock_write_fast()) return;
+  const section in(me);
+  word_of(m).unlock_write_slow(queues_of(m));
+}
+bool try_lock_shared(shared_mutex_state& m) noexcept { return word_of(m).try_read() == 0; }
+bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
+  if (word_of(m).try_read() == 0) return true;
+  strand& me = self();
+  if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
+    misuse("a thread locks for reading a shared_mutex that it holds for writing");
+  return until_not_interrupted(me, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
+}
+void unlock_shared(shared_mutex_state& m) noexcept {
+  if (word_of(m).unlock_read_fast()) return;
+  const section in(self());
+  word_of(m).unlock_read_slow(queues_of(m));
+}
+
+}  // namespace weft::detail
