@@ -5,6 +5,7 @@
 src/ is a house of floors. A file may include files of its own folder and of folders on lower floors, always written
 "floor/file.hpp". Folders on the same floor do not know each other. observe/ is a side tower: it reads base/, os/ and
 core/snapshot.hpp, and only programs include it. tools/ and inspector/ stand on top and may include everything.
+include/ holds what C++ programs see: written "weft/file.hpp", for api/ and above, and it knows nothing of src/.
 tests/, bench/ and examples/ are exempt: tests look into everything on purpose.
 """
 import argparse
@@ -54,6 +55,10 @@ def judge(own, quoted, target, src):
         return f'<{target}> is ours: write "{target}"' if known and (src / target).exists() else None
     if (own, target) in OUTSIDERS:
         return None
+    if head == "weft":
+        if own not in LEVEL or LEVEL[own] < LEVEL["api"]:
+            return f'"{target}" is for api/ and above'
+        return None if (src.parent / "include" / target).exists() else f'"{target}" does not exist'
     if "/" not in target or not known:
         return f'"{target}" must be written "floor/file.hpp", with a floor of src/'
     if head == own:
@@ -74,6 +79,10 @@ def judge(own, quoted, target, src):
 def check(root):
     src = root / "src"
     messages = []
+    for path in sources(root / "include"):
+        for number, quoted, target in includes(path):
+            if quoted and not (root / "include" / target).exists():
+                messages.append(f'{path.relative_to(root)}:{number}: "{target}" is not in include/')
     for path in sources(src):
         inside = path.relative_to(src)
         own = inside.parts[0] if len(inside.parts) > 1 else ""

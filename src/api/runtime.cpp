@@ -129,7 +129,7 @@ void* host(void* raw) noexcept {
   auto& started = *static_cast<atomic<std::uint32_t>*>(raw);
   strand& me = *new strand;
   const int error = start_engine(me);
-  started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1]
+  started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1] release: whoever waits for the start finds the engine as it was started, see below
   os::futex_wake(started, 1);
   if (error != 0) return nullptr;
   for (;;) {
@@ -144,7 +144,7 @@ int start_on_host() noexcept {
   pthread_t handle;
   if (const int error = ::pthread_create(&handle, nullptr, host, &started); error != 0) return error;
   ::pthread_detach(handle);
-  while (started.load(memory_order::acquire) == 0) os::futex_wait(started, 0);  // [hosted-1] acquire: the engine as it was started
+  while (started.load(memory_order::acquire) == 0) os::futex_wait(started, 0);  // [hosted-1] acquire
   return started.load(memory_order::relaxed) == 1 ? 0 : EAGAIN;  // relaxed: seen above
 }
 
@@ -197,11 +197,11 @@ bool own_storage_works() noexcept { return !sanitized; }
 const options& chosen_options() noexcept { return chosen; }
 
 stage start_runtime() noexcept {
-  const stage seen = now.load(memory_order::acquire);  // [started-1] the engine as it was started
+  const stage seen = now.load(memory_order::acquire);  // [started-1]
   if (seen != stage::untouched) [[likely]] return seen;
   static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
   ::pthread_mutex_lock(&starting);
-  if (now.load(memory_order::relaxed) == stage::untouched) now.store(start_now(), memory_order::release);  // relaxed: under the lock  [started-1]
+  if (now.load(memory_order::relaxed) == stage::untouched) now.store(start_now(), memory_order::release);  // [started-1] release: who finds it started finds all of the engine. relaxed: under the lock
   ::pthread_mutex_unlock(&starting);
   return now.load(memory_order::relaxed);  // relaxed: seen above
 }

@@ -58,7 +58,7 @@ void make(request& r) noexcept {
 
 void* make_what_is_wanted(void*) {
   for (;;) {
-    wanted.store(0, memory_order::seq_cst);  // [wanted-1] then we look; who asks writes its request, then sets it
+    wanted.store(0, memory_order::seq_cst);  // [wanted-1] We clear it, then look; who asks writes its request, then sets it: one of us sees the other
     request* r = nullptr;
     {
       const locked hold(lock);
