@@ -2,10 +2,8 @@
 // The locks of the C++ library: the engine's words and lists, with checks for misuse.
 #include <errno.h>
 
-#include <cstddef>
-
+#include "api/engine_part.hpp"
 #include "api/strand.hpp"
-#include "base/text.hpp"
 #include "sync/condition.hpp"
 #include "sync/mutex.hpp"
 #include "sync/rwlock.hpp"
@@ -15,17 +13,13 @@
 namespace weft::detail {
 
 using namespace weft::engine;
+using api::engine_part;
 using api::misuse;
 using api::self;
 using api::strand;
 
 namespace {
 
-template <class Engine, class State>
-Engine& engine_part(State& s) noexcept {
-  static_assert(sizeof(Engine) <= sizeof(State) && alignof(Engine) <= alignof(State));
-  return reinterpret_cast<Engine&>(s);
-}
 sync::mutex_word& word_of(mutex_state& m) noexcept { return engine_part<sync::mutex_word>(m.word); }
 sync::wait_list& list_of(engine_object<16>& o) noexcept { return engine_part<sync::wait_list>(o); }
 sync::condition& of(condition_state& c) noexcept { return engine_part<sync::condition>(c); }

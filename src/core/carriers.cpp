@@ -15,6 +15,7 @@
 #include "os/kernel_thread.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
+#include "os/thread_pointer.hpp"
 #include "mem/thread_block.hpp"
 
 namespace weft::engine {
@@ -97,7 +98,6 @@ void scheduler::carrier_start(void* raw) noexcept {
 void scheduler::loop_entry(void* raw) noexcept {
   auto& c = *static_cast<carrier*>(raw);
   current_carrier = &c;
-  if constexpr (threads_may_borrow) mem::begin_on_block();  // what libc does first on a kernel thread of its own
   c.home->loop(c);
 }
 
@@ -191,6 +191,10 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
   if (os::kernel_threads_are_libcs && c->thread_pointer != arch::thread_pointer()) {  // for those that borrow it
     if (!mem::build_block(c->thread_pointer)) return ENOMEM;
     mem::set_thread_id(c->thread_pointer, new_thread_id());
+    const std::uintptr_t mine = arch::thread_pointer();
+    os::set_thread_pointer_slowly(c->thread_pointer);
+    mem::begin_on_block();
+    os::set_thread_pointer_slowly(mine);
   }
   c->context = arch::make_context(stack_top(*c), loop_entry, c);
   c->current.store(&me, memory_order::relaxed);  // relaxed: as above
