@@ -117,7 +117,7 @@ int start_engine(strand& me) noexcept {
   me.block_built = true;
   const scheduler_options wanted{
       .parallelism = chosen.parallelism, .most_carriers = most_carriers(), .slice = chosen.slice_ms * millisecond};
-  const scheduler_hooks hooks{.retired = strand_retired, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>};
+  const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>};
   current_thread = &me;
   int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, wanted, hooks);
   if (error == 0) error = start_monitor();

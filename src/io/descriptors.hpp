@@ -51,7 +51,7 @@ struct descriptor {
 
   atomic<descriptor_kind> kind{descriptor_kind::unknown};
   atomic<bool> nonblocking{false};  ///< Known to have O_NONBLOCK: calls go straight to the kernel.
-  atomic<int> credit{0}, streak{0};  ///< Of a pipe (posix/pipe_credit.hpp).
+  atomic<int> credit{0}, streak{0};  ///< Of a pipe (io/pipe_credit.hpp).
 
   void push_back(waiter& w) noexcept;
   void remove(waiter& w) noexcept;

@@ -7,8 +7,8 @@
 // processes share.
 #pragma once
 #include <errno.h>
-#include <sys/uio.h>
 
+#include "io/attempts.hpp"
 #include "io/reactor.hpp"
 #include "posix/cancel.hpp"
 #include "posix/runtime.hpp"
@@ -31,29 +31,22 @@ inline long to_errno(long result) noexcept {
   return -1;
 }
 
-/// Outcomes of a try besides the kernel's results.
-inline constexpr long would_block = -5000;  ///< And the program expects it to wait.
-inline constexpr long must_block = -5001;   ///< It cannot be tried without waiting: block a carrier, announced.
-inline constexpr long disturbed = -5002;    ///< It waited for its turn, and a signal or a cancellation ended that.
-
-/// The kernel said EAGAIN: would_block, or -EAGAIN if that is what the program asked for.
-[[nodiscard]] long after_eagain(int fd) noexcept;
-/// Does an earlier call know that `fd` has O_NONBLOCK?
-[[nodiscard]] bool known_nonblocking(int fd) noexcept;
-/// The program has changed the flags of `fd`.
-void descriptor_flags_changed(int fd) noexcept;
 /// The program closes `fd`, or puts another file there. Outside sections.
 void forget_descriptor(int fd) noexcept;
+
+using io::after_eagain;
+using io::descriptor_flags_changed;
+using io::disturbed;
+using io::known_nonblocking;
+using io::must_block;
+using io::polls_ready;
+using io::read_now;
+using io::would_block;
+using io::write_now;
 
 /// When a wait on `fd` is to end: SO_RCVTIMEO or SO_SNDTIMEO, or never.
 [[nodiscard]] nanoseconds_at socket_deadline(int fd, int option) noexcept;
 
-/// One read or write that waits for nobody. Results as the kernel's, or would_block, or must_block.
-[[nodiscard]] long read_now(int fd, const iovec* parts, int count) noexcept;
-[[nodiscard]] long write_now(int fd, const iovec* parts, int count) noexcept;
-
-/// Does the kernel report any of `wanted` now?
-[[nodiscard]] bool polls_ready(int fd, io::event_mask wanted) noexcept;
 inline constexpr int most_in_vain = 16;
 
 /// Runs `attempt(fd)` until it does not say would_block, parking in between. `deadline()` is asked once, before the first

@@ -9,7 +9,7 @@
 #include "posix/blocking.hpp"
 #include "posix/descriptors.hpp"
 #include "posix/exported.hpp"
-#include "posix/pipe_credit.hpp"
+#include "io/pipe_credit.hpp"
 
 namespace weft::engine::posix {
 
@@ -18,14 +18,14 @@ namespace {
 using os::arg;
 using os::raw_syscall;
 
-/// libc's call will not wait (posix/pipe_credit.hpp), and is a cancellation point like ours.
+/// libc's call will not wait (io/pipe_credit.hpp), and is a cancellation point like ours.
 bool credit_for_read(int fd, std::size_t bytes) noexcept {
   io::descriptor* d = io::record_if_any(fd);
-  return d != nullptr && pipe_credit(*d).take_for_read(bytes);
+  return d != nullptr && io::pipe_credit(*d).take_for_read(bytes);
 }
 bool credit_for_write(int fd, std::size_t bytes) noexcept {
   io::descriptor* d = io::record_if_any(fd);
-  return d != nullptr && pipe_credit(*d).take_for_write(bytes);
+  return d != nullptr && io::pipe_credit(*d).take_for_write(bytes);
 }
 
 ssize_t read_parts(user_thread& me, int fd, const iovec* parts, int count) {

@@ -14,11 +14,11 @@
 
 #include "io/descriptors.hpp"
 
-namespace weft::engine::posix {
+namespace weft::engine::io {
 
 class pipe_credit {
  public:
-  explicit pipe_credit(io::descriptor& of) noexcept : d_(of) {}
+  explicit pipe_credit(descriptor& of) noexcept : d_(of) {}
 
   /// Takes what one plain read or write of `bytes` needs. False: there is no credit.
   [[nodiscard]] bool take_for_read(std::size_t bytes) noexcept {
@@ -56,7 +56,7 @@ class pipe_credit {
   void look_as_writer(int fd) noexcept;
   void note(int credit, int least) noexcept;
 
-  io::descriptor& d_;
+  descriptor& d_;
 };
 
-}  // namespace weft::engine::posix
+}  // namespace weft::engine::io

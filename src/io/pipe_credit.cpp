@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "posix/pipe_credit.hpp"
+#include "io/pipe_credit.hpp"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
 #include "os/syscall.hpp"
 
-namespace weft::engine::posix {
+namespace weft::engine::io {
 
 using os::arg;
 using os::raw_syscall;
@@ -33,4 +33,4 @@ void pipe_credit::note(int credit, int least) noexcept {
   d_.streak.store(credit >= least ? streak_before_look - 1 : pause_after_poor_look, memory_order::relaxed);  // relaxed: a hint
 }
 
-}  // namespace weft::engine::posix
+}  // namespace weft::engine::io
