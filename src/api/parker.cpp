@@ -36,6 +36,7 @@ void parker::interrupt() noexcept {
 
 parker::ended parker::wait(deadline when) noexcept {
   strand& me = self();
+  const api::wait_note note(me, api::waiting_for::kind::channel, this, when);
   for (;;) {
     const section in(me);
     const ticket t = me.wait.prepare();

@@ -13,6 +13,7 @@
 #include "arch/thread_pointer.hpp"
 #include "base/text.hpp"
 #include "core/thread_memory.hpp"
+#include "api/deadlock.hpp"
 #include "io/reactor.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/resolver.hpp"
@@ -113,11 +114,13 @@ int start_engine(strand& me) noexcept {
   me.no_preempt.set(0);
   me.kind = thread_kind::foreign;
   me.started_here = false;
-  me.number = new_number();
+  if (me.number == 0) me.number = new_number();
+  me.alive = true;
   me.block_built = true;
   const scheduler_options wanted{
       .parallelism = chosen.parallelism, .most_carriers = most_carriers(), .slice = chosen.slice_ms * millisecond};
-  const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>};
+  const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>,
+      .quiet = chosen.deadlock != options::deadlock_choice::off ? look_for_deadlock : nullptr};
   current_thread = &me;
   int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, wanted, hooks);
   if (error == 0) error = start_monitor();
@@ -132,6 +135,7 @@ void* host(void* raw) noexcept {
   started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1] release: whoever waits for the start finds the engine as it was started, see below
   os::futex_wake(started, 1);
   if (error != 0) return nullptr;
+  me.alive = false;  // it is nobody's thread
   for (;;) {
     const section in(me);
     (void)me.on->home->park(me, me.wait.prepare());
@@ -193,6 +197,10 @@ stage start_now() noexcept {
 
 }  // namespace
 
+strand* main_if_adopted() noexcept {
+  auto* main = reinterpret_cast<strand*>(main_memory);
+  return main->alive ? main : nullptr;
+}
 bool own_storage_works() noexcept { return !sanitized; }
 const options& chosen_options() noexcept { return chosen; }
 

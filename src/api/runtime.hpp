@@ -10,6 +10,8 @@ namespace weft::engine::api {
 
 /// Those of WEFT_OPTIONS over those that the program configured before the start.
 [[nodiscard]] const options& chosen_options() noexcept;
+/// The strand of the process's main thread, if the runtime was started by it.
+[[nodiscard]] strand* main_if_adopted() noexcept;
 /// For the next strand.
 [[nodiscard]] std::uint64_t new_number() noexcept;
 /// Makes the calling kernel thread, which the program made, a strand of its own kind.

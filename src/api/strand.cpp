@@ -93,6 +93,8 @@ void reset(strand& t, const spawn_options& options) noexcept {
   t.joiner = nullptr;
   t.at_exit = nullptr;
   t.number = new_number();
+  t.alive = true;
+  t.waits.what = waiting_for::kind::nothing;
   const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
   ::memcpy(t.name, options.name.data(), length);
   t.name[length] = '\0';
@@ -134,6 +136,7 @@ strand* prepare_user_level(const spawn_options& options, bool fiber, std::size_t
 
 spinlock free_lock;
 constinit strand* free_kernel_strands = nullptr;
+constinit atomic<strand*> made_kernel_strands{nullptr};
 
 /// Its memory is never unmapped: who wakes it may look late.
 strand* take_kernel_strand() noexcept {
@@ -144,7 +147,12 @@ strand* take_kernel_strand() noexcept {
       return s;
     }
   }
-  return new (std::nothrow) strand;
+  auto* s = new (std::nothrow) strand;
+  if (s == nullptr) return nullptr;
+  const locked hold(free_lock);
+  s->next_made = made_kernel_strands.load(memory_order::relaxed);  // relaxed: under the lock
+  made_kernel_strands.store(s, memory_order::release);             // [made-1] release: who walks the list finds whole strands, and links
+  return s;
 }
 void give_kernel_strand(strand& s) noexcept {
   const locked hold(free_lock);
@@ -199,6 +207,7 @@ struct guest_pass {
   ~guest_pass() {
     if (held == nullptr) return;
     current_thread = nullptr;
+    held->alive = false;
     give_kernel_strand(*held);
   }
 };
@@ -214,6 +223,8 @@ void release_any(strand& s) noexcept {
 
 }  // namespace
 
+strand* first_kernel_strand() noexcept { return made_kernel_strands.load(memory_order::acquire); }  // [made-1]
+
 std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters
 
 strand& adopt_kernel_thread() noexcept {
@@ -221,6 +232,7 @@ strand& adopt_kernel_thread() noexcept {
   if (s == nullptr) misuse("no memory for a kernel thread that uses weft");
   become_foreign(*s);
   s->started_here = false;
+  s->alive = true;
   s->number = new_number();
   pass.held = s;
   current_thread = s;
@@ -234,6 +246,7 @@ void strand_retired(thread& raw) noexcept {
   {
     const locked hold(t.life_lock);
     t.ended = true;
+    t.alive = false;
     release = t.detached;
     if (t.joiner != nullptr) {
       thread* who = t.joiner->who;
@@ -292,9 +305,10 @@ void abandon(strand_handle* s) noexcept {
 bool join(strand_handle* s, deadline when) noexcept {
   strand& t = *from(s);
   strand& me = self();
+  sync::waiter w(me);
+  const wait_note note(me, waiting_for::kind::end_of, &t, when);
   for (;;) {
     const section in(me);
-    sync::waiter w(me);
     {
       const locked hold(t.life_lock);
       if (t.ended) break;

@@ -21,11 +21,20 @@
 #include "core/section.hpp"
 #include "core/thread.hpp"
 #include "mem/stack_pool.hpp"
+#include "os/clock.hpp"
 #include "sync/waiter.hpp"
 
 namespace weft::engine::api {
 
 struct exit_action;
+
+/// What a strand waits for, for people and for those who look for deadlocks.
+struct waiting_for {
+  enum class kind : std::uint8_t { nothing, mutex, shared_mutex, condition, semaphore, end_of, channel };
+  kind what = kind::nothing;
+  const void* object = nullptr;  ///< A mutex_state, a shared_mutex_state, a strand ...
+  nanoseconds_at since = 0;
+};
 
 struct strand : thread {
   void (*run)(void* callable) = nullptr;
@@ -43,8 +52,11 @@ struct strand : thread {
   char* stack_low = nullptr;
   std::size_t stack_bytes = 0;
   exit_action* at_exit = nullptr;
+  bool alive = false;         ///< Between its start and its end.
+  waiting_for waits;          ///< Its own; others look at it while its wait word says that it waits.
   pthread_t kernel_thread{};
   strand* next_free = nullptr;
+  strand* next_made = nullptr;
   mem::stack_top top;
 };
 
@@ -59,6 +71,29 @@ enum class stage : std::uint8_t { untouched, running, kernel_threads };
 
 /// Scheduler hook.
 void strand_retired(thread& t) noexcept;
+
+/// Says what the caller is about to wait for, until it is over. A wait without a deadline, that is: others end by themselves.
+class wait_note {
+ public:
+  wait_note(strand& me, waiting_for::kind what, const void* object, nanoseconds_at deadline) noexcept : me_(me) {
+    me.waits.object = object;
+    me.waits.since = os::coarse_now();
+    me.waits.what = deadline == never ? what : waiting_for::kind::nothing;
+  }
+  ~wait_note() { me_.waits.what = waiting_for::kind::nothing; }
+  wait_note(const wait_note&) = delete;
+  wait_note& operator=(const wait_note&) = delete;
+
+ private:
+  strand& me_;
+};
+
+/// Calls visit(strand) for those on kernel threads of their own, ended ones included.
+strand* first_kernel_strand() noexcept;
+template <class Visit>
+void for_each_kernel_strand(Visit visit) noexcept {
+  for (strand* s = first_kernel_strand(); s != nullptr; s = s->next_made) visit(*s);
+}
 
 /// Ends the program with a line on stderr.
 [[noreturn]] void misuse(const char* what, const char* detail = "") noexcept;

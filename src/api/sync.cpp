@@ -2,6 +2,7 @@
 // The locks of the C++ library: the engine's words and lists, with checks for misuse.
 #include <errno.h>
 
+#include "api/deadlock.hpp"
 #include "api/engine_part.hpp"
 #include "api/strand.hpp"
 #include "sync/condition.hpp"
@@ -29,9 +30,13 @@ sync::rwlock_queues queues_of(shared_mutex_state& m) noexcept {
   return {list_of(m.readers), list_of(m.writers), sync::prefers::writers_strictly};
 }
 
+using what = api::waiting_for::kind;
+
 /// Tries as long as a signal handler interrupts. True unless the time was up.
 template <class Attempt>
-bool until_not_interrupted(strand& me, Attempt attempt) noexcept {
+bool until_not_interrupted(strand& me, what kind, const void* object, deadline when, Attempt attempt) noexcept {
+  const api::wait_note note(me, kind, object, when);
+  if (kind == what::mutex || kind == what::shared_mutex) api::look_for_cycle(me);
   for (;;) {
     const section in(me);
     const int error = attempt();
@@ -59,7 +64,7 @@ bool lock_until(mutex_state& m, deadline when) noexcept {
     if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as above
       misuse("a thread locks a mutex that it holds");
     bool woken_before = false;
-    if (!until_not_interrupted(me, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), when, woken_before); })) return false;
+    if (!until_not_interrupted(me, what::mutex, &m, when, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), when, woken_before); })) return false;
   }
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as above
   return true;
@@ -83,6 +88,7 @@ bool wait(condition_state& c, mutex_state& m, deadline when) noexcept {
   wake_reason why = wake_reason::none;
   if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a thread waits on a condition with a mutex that it does not hold");  // relaxed: as above
   {
+    const api::wait_note note(me, what::condition, &c, when);
     const section in(me);
     why = of(c).wait(me, when, [&]() noexcept { unlock(m); });
   }
@@ -111,7 +117,7 @@ bool try_acquire(semaphore_state& s) noexcept { return word_of(s).try_wait(); }
 bool acquire_until(semaphore_state& s, deadline when) noexcept {
   if (word_of(s).try_wait()) return true;
   strand& me = self();
-  return until_not_interrupted(me, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), when); });
+  return until_not_interrupted(me, what::semaphore, &s, when, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), when); });
 }
 void release(semaphore_state& s, std::ptrdiff_t count) noexcept {
   for (; count > 0; --count) {
@@ -137,7 +143,7 @@ bool lock_until(shared_mutex_state& m, deadline when) noexcept {
   if (!word_of(m).try_write()) {
     if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
       misuse("a thread locks a shared_mutex that it holds");
-    if (!until_not_interrupted(me, [&] { return word_of(m).write_slow(me, queues_of(m), when); })) return false;
+    if (!until_not_interrupted(me, what::shared_mutex, &m, when, [&] { return word_of(m).write_slow(me, queues_of(m), when); })) return false;
   }
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
   return true;
@@ -156,7 +162,7 @@ bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
   strand& me = self();
   if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
     misuse("a thread locks for reading a shared_mutex that it holds for writing");
-  return until_not_interrupted(me, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
+  return until_not_interrupted(me, what::shared_mutex, &m, when, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
 }
 void unlock_shared(shared_mutex_state& m) noexcept {
   if (word_of(m).unlock_read_fast()) return;

@@ -70,12 +70,14 @@ class parser {
       return take_guard(value);
     } else if (key.is("io")) {
       return take_io(value);
+    } else if (key.is("deadlock")) {
+      return take_deadlock(value);
     } else if (key.is("stats-file")) {
       return take_path(value);
     } else {
       mistake_ << "unknown key '" << key
                << "' (known: model, parallelism, stack-size, slice, stats, stats-file, carriers, guard, fsgsbase, "
-                  "membarrier, glibc, io)";
+                  "membarrier, glibc, io, deadlock)";
       return false;
     }
     return true;
@@ -122,6 +124,21 @@ class parser {
       out_.guard = choice::none;
     } else {
       mistake_ << "guard=" << value << ": wanted auto, mprotect or none";
+      return false;
+    }
+    return true;
+  }
+
+  bool take_deadlock(word value) noexcept {
+    using choice = options::deadlock_choice;
+    if (value.is("exit")) {
+      out_.deadlock = choice::exit;
+    } else if (value.is("report")) {
+      out_.deadlock = choice::report;
+    } else if (value.is("off")) {
+      out_.deadlock = choice::off;
+    } else {
+      mistake_ << "deadlock=" << value << ": wanted exit, report or off";
       return false;
     }
     return true;

@@ -27,6 +27,7 @@ struct options {
   bool glibc_unknown = false;         ///< true: pretend not to know this glibc.
   enum class guard_choice : std::uint8_t { best, protect, none } guard = guard_choice::best;
   enum class io_choice : std::uint8_t { best, epoll, uring } io = io_choice::best;
+  enum class deadlock_choice : std::uint8_t { exit, report, off } deadlock = deadlock_choice::exit;  ///< The C++ library's.
   char stats_file[512] = {};
 };
 

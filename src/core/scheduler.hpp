@@ -36,6 +36,8 @@ struct scheduler_hooks {
   exception_state* (*exceptions)() = nullptr;  ///< The calling kernel thread's, in static thread-local storage.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
   nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.
+  /// On the monitor, about to doze: every slot is idle, and no timer and no event is waited for. Returns when to ask again.
+  nanoseconds_at (*quiet)(nanoseconds_at now) = nullptr;
 };
 
 class scheduler {
@@ -104,6 +106,12 @@ class scheduler {
     return source != nullptr && source->anybody() && !idle_.watched();
   }
   void send_somebody_to_look() noexcept;
+  /// Nothing runs, and nothing is about to: no thread, no timer, no event.
+  [[nodiscard]] bool is_quiet() const noexcept {
+    const event_source* source = events();
+    return idle_.slots() == options_.parallelism && earliest_deadline() == never && global_.empty() &&
+           (source == nullptr || !source->anybody());
+  }
   /// Something changed that a dozing monitor must know. Cheap when it is awake.
   void tell_monitor() noexcept;
 
@@ -118,6 +126,7 @@ class scheduler {
   carrier* carrier_at(std::uint32_t index) noexcept;
   [[nodiscard]] std::uint64_t switches() const noexcept;
   [[nodiscard]] std::uint32_t carriers_most() const noexcept;
+  [[nodiscard]] std::uint32_t carriers_alive() const noexcept { return carriers_alive_.load(memory_order::relaxed); }  // relaxed: a statistic
 
   /// Futex word of the monitor and the time until which it sleeps (0: it is awake and will look; never: it dozes).
   atomic<std::uint32_t> monitor_word{0};

@@ -72,6 +72,17 @@ class stack_pool {
   /// Is `address` inside any of our stacks' mappings? Takes no lock.
   [[nodiscard]] bool contains(const void* address) const noexcept { return slab_of(address) != nullptr; }
 
+  /// Calls visit(top) for every stack that was ever in use; takes no lock. Slow: a page is touched for each.
+  template <class Visit>
+  void for_each(Visit visit) noexcept {
+    const std::uint32_t n = slab_count_.load(memory_order::acquire);  // [slab-1]
+    for (std::uint32_t i = 0; i < n; ++i)
+      for (std::size_t at = slabs_[i].stride; at <= slabs_[i].bytes; at += slabs_[i].stride) {
+        auto* top = reinterpret_cast<stack_top*>(slabs_[i].low + at) - 1;
+        if (top->low != nullptr) visit(*top);
+      }
+  }
+
   /// In a forked child: the lists may have been caught in the middle of a change. They begin empty; the stacks that lay in
   /// them cost the child nothing, since it never touches them.
   void begin_anew() noexcept;

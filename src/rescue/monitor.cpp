@@ -43,9 +43,20 @@ void monitor::run() noexcept {
       interval_ = interval_ * 2 < longest_interval ? interval_ * 2 : longest_interval;
     }
     const bool doze = !waiting && now - waited_at_ > linger;
-    sleep_until(doze || tidy_at_ < now + interval_ ? tidy_at_ : now + interval_, doze);
+    if (doze) {
+      const nanoseconds_at ask_at = ask_whether_quiet(now);
+      sleep_until(ask_at < tidy_at_ ? ask_at : tidy_at_, true);
+    } else {
+      sleep_until(tidy_at_ < now + interval_ ? tidy_at_ : now + interval_, false);
+    }
     if (doze) interval_ = shortest_interval;
   }
+}
+
+/// Nobody tells a dozing monitor that the last thread has parked, so it looks now and then. Returns when.
+nanoseconds_at monitor::ask_whether_quiet(nanoseconds_at now) noexcept {
+  if (scheduler_.hooks().quiet == nullptr) return never;
+  return scheduler_.is_quiet() ? scheduler_.hooks().quiet(now) : now + second;
 }
 
 void monitor::tidy(nanoseconds_at now) noexcept {

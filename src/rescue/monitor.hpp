@@ -52,6 +52,7 @@ class monitor {
   bool burns_cpu(std::int32_t tid, std::uint64_t& voluntary, std::uint64_t& voluntary_for, nanoseconds_at& sampled_at,
                  std::uint64_t switches, nanoseconds_at now) noexcept;
   void tidy(nanoseconds_at now) noexcept;
+  nanoseconds_at ask_whether_quiet(nanoseconds_at now) noexcept;
   void sleep_until(nanoseconds_at end, bool doze) noexcept;
   void complain_about_cap() noexcept;
 
