@@ -103,14 +103,14 @@ def nginx_command(port, directory):
 
 @contextlib.contextmanager
 def web_server(workdir):
-    """With what curl is to download, by names for this machine that only its resolver's threads can tell to be numbers."""
+    """With what curl is to download, by ways to write this machine's address that only libc's resolver knows: curl asks it in threads."""
     port, directory = free_port(), own_directory(workdir)
-    names = {"one": "127.1", "two": "127.0.1", "three": "0x7f.1", "four": "2130706433"}
-    downloads = ["no-progress-meter", "create-dirs", 'noproxy = "*"', *(f'connect-to = "{name}::{number}:"' for name, number in names.items())]
+    addresses = [f"{first}.{rest}" for first in ("127", "0177", "0x7f") for rest in ("1", "01", "0x1", "0.1")]
+    downloads = ["no-progress-meter", "create-dirs", 'noproxy = "*"', *(f'connect-to = "host-{address}::{address}:"' for address in addresses)]
     with open(workdir / "sums", "w") as sums:
-        for name, place, size in itertools.product(names, PLACES, SIZES):
-            downloads += [f'url = "http://{name}:{port}/{place}/{size}"', f'output = "got/{name}/{place}/{size}"']
-            print(f"{hashlib.sha256(content(size)).hexdigest()}  got/{name}/{place}/{size}", file=sums)
+        for address, place, size in itertools.product(addresses, PLACES, SIZES):
+            downloads += [f'url = "http://host-{address}:{port}/{place}/{size}"', f'output = "got/{address}/{place}/{size}"']
+            print(f"{hashlib.sha256(content(size)).hexdigest()}  got/{address}/{place}/{size}", file=sums)
     (workdir / "downloads").write_text("\n".join(downloads) + "\n")
     with serving(nginx_command(port, directory), directory, signal.SIGTERM) as process:
         wait_until_it_listens(port, process)

@@ -394,6 +394,9 @@ def serve(name, weft, variant, workdir):
         report = describe_process_group(session.process.pid)
         session.kill()
         raise Failure(f"{error}\nkernel threads of the server:\n{report}\n--- stderr\n{session.finish().stderr[-3000:]}") from None
+    except BaseException:
+        session.kill()
+        raise
     result = session.finish()
     check_engaged(variant, result)
     return result.status, replies, outcome, result.stderr.replace(str(directory), "")
