@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
-# Installs the Debian packages that are missing, and only those; silent when everything is there.
+# Installs the Debian packages that are missing, and only those; silent when everything is there. Services that come with them stay off.
 #
 # Usage: scripts/install-deps.sh [build|test|conformance]
 #   build  what compiling and benchmarking need          test  that, and the real programs that the tests run
@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
-test_packages=(clang-16 memcached redis-server strace sysbench xz-utils zstd)
+test_packages=(apache2-bin clang-16 curl libpython3.11-testsuite memcached nginx postgresql-15 redis-server strace stress-ng sysbench xz-utils zstd)
 conformance_packages=(gcc libc6-dev dpkg-dev)
 
 case "${1:-build}" in
@@ -46,6 +46,18 @@ fail() {
   exit 1
 }
 
+services() {
+  { find /etc/systemd/system -path '*.wants/*.service' 2>/dev/null || true; } | sort
+}
+
+# The tests run the servers themselves, so nothing is started now, nor when the machine starts.
+policy=/usr/sbin/policy-rc.d
+services_before=$(services)
+if [ ! -e $policy ]; then
+  trap '"${as_root[@]}" rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin $policy
+fi
+
 echo "install-deps: installing ${missing[*]}"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
 install=("${apt[@]}" install -y --no-install-recommends "${missing[@]}")
@@ -54,3 +66,6 @@ if ! "${install[@]}" >/dev/null 2>&1; then
   "${apt[@]}" update >/dev/null || fail "apt-get update"
   "${install[@]}" >/dev/null || fail "apt-get install"
 fi
+comm -13 <(echo "$services_before") <(services) | while read -r service; do
+  "${as_root[@]}" systemctl --quiet disable "${service##*/}" || fail "systemctl disable ${service##*/}"
+done

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,13 @@ HANG_LIMIT_S = float(os.environ.get("WEFT_TEST_HANG_LIMIT_S", 120))  # lower it 
 
 class Failure(Exception):
     """What a test found wrong, in words for the person who reads the log."""
+
+
+def installed(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin:/usr/local/bin")
+    if not found:
+        raise Failure(f"{name} is not installed: run scripts/install-deps.sh test")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +81,9 @@ class Result:
 
 
 class Session:
-    """One program running, in a process group of its own."""
+    """One program running, in a process group of its own; as another user, if one is named."""
 
-    def __init__(self, weft, variant, argv, workdir, stdin=subprocess.DEVNULL):
+    def __init__(self, weft, variant, argv, workdir, stdin=subprocess.DEVNULL, user=None):
         self.argv, self.variant = argv, variant
         self._files = {name: workdir / f"run.{name}" for name in ("stdout", "stderr", "stats")}
         for file in self._files.values():
@@ -88,8 +96,9 @@ class Session:
             del environment["WEFT_OPTIONS"]
         with open(self._files["stdout"], "wb") as out, open(self._files["stderr"], "wb") as err:
             self.process = subprocess.Popen(
-                variant.command(weft, argv), stdin=stdin, stdout=out, stderr=err, cwd=workdir, env=environment, start_new_session=True
-            )
+                variant.command(weft, argv), stdin=stdin, stdout=out, stderr=err, cwd=workdir, env=environment, start_new_session=True,
+                user=user, extra_groups=user and [],
+            )  # fmt: skip
 
     def finish(self, limit_s=HANG_LIMIT_S):
         try:

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSL-1.0
-"""memcached and redis under forty clients at once that check every reply. The clients are native threads of this process."""
+"""Servers under forty clients at once that check every reply. The clients are native threads of this process."""
 import contextlib
+import http.client
 import os
-import pathlib
 import random
+import re
+import resource
 import signal
 import socket
-import tempfile
 import threading
 import time
 
-from cases import installed
-from harness import HANG_LIMIT_S, MODELS, NATIVE, Failure, Session, check_engaged, check_same, describe_process_group, run_variants
+from beside import PLACES, SIZES, content, free_port, make_site, nginx_command, own_directory, wait_until_it_listens
+from harness import (
+    HANG_LIMIT_S, MODELS, NATIVE, WAITING, Failure, Session, check_engaged, check_same, describe_process_group, installed, run_variants,
+)  # fmt: skip
 
 CLIENTS = 40
 ROUNDS = 40
@@ -61,7 +64,7 @@ def value_of(generator):
 # --- memcached -------------------------------------------------------------------------------------------------------------
 
 
-def memcached_command(port):
+def memcached_command(port, directory):
     return [installed("memcached"), "-t", "8", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "64"] + (
         ["-u", "root"] if os.geteuid() == 0 else []
     )
@@ -129,7 +132,7 @@ def memcached_stop(port, process):
 # --- redis -----------------------------------------------------------------------------------------------------------------
 
 
-def redis_command(port):
+def redis_command(port, directory):
     return [installed("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--io-threads", "4", "--io-threads-do-reads", "yes"] + [
         "--save", "", "--appendonly", "no", "--daemonize", "no",
     ]  # fmt: skip
@@ -215,29 +218,142 @@ def redis_stop(port, process):
         c.file.read()
 
 
-# --- both ------------------------------------------------------------------------------------------------------------------
+# --- HTTP ------------------------------------------------------------------------------------------------------------------
+
+
+def http_connection(port):
+    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_LIMIT_S))
+
+
+def http_answer(connection, what, status, expected):
+    response = connection.getresponse()
+    expect(f"{what}: status", b"%d" % status, b"%d" % response.status)
+    if (body := response.read()) != expected:
+        raise Failure(f"{what}: {len(body)} bytes came that are not the {len(expected)} of the file")
+
+
+def http_status(port):
+    with http_connection(port) as c:
+        c.request("GET", "/status?auto")
+        return c.getresponse().read()
+
+
+# --- nginx -----------------------------------------------------------------------------------------------------------------
+
+
+NGINX_ROUNDS = 30
+
+
+def nginx_before(port):
+    pass
+
+
+def nginx_client(port, me, step):
+    generator = random.Random(me)
+    with http_connection(port) as c:
+        for place, size in generator.choices([(place, size) for place in PLACES for size in SIZES], k=NGINX_ROUNDS):
+            c.request("GET", f"/{place}/{size}")
+            http_answer(c, f"/{place}/{size}", 200, content(size))
+            step()
+            first = generator.randrange(size // 2 + 1)
+            last = generator.randrange(first, max(size, 1))
+            if size:
+                c.request("GET", f"/{place}/{size}", headers={"Range": f"bytes={first}-{last}"})
+                http_answer(c, f"bytes {first} to {last} of /{place}/{size}", 206, content(size)[first : last + 1])
+                step()
+
+
+def nginx_after(port):
+    accepted, handled, requests = re.search(rb"\n (\d+) (\d+) (\d+)", http_status(port)).groups()
+    return [accepted, handled, requests]
+
+
+def nginx_stop(port, process):
+    process.send_signal(signal.SIGQUIT)
+
+
+# --- Apache: a thread for each connection ----------------------------------------------------------------------------------
+
+APACHE_CONNECTIONS = min(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200) // CLIENTS * CLIENTS
+APACHE_ROUNDS = 3
+APACHE_MODULES = ("mpm_worker", "authz_core", "status")
+APACHE = """
+DefaultRuntimeDir {directory}
+PidFile {directory}/pid
+ServerName localhost
+Listen 127.0.0.1:{port}
+ListenBacklog {threads}
+ErrorLog /dev/stderr
+ErrorLogFormat "%l: %M"
+{user}
+DocumentRoot {site}
+ServerLimit 1
+StartServers 1
+ThreadLimit {threads}
+ThreadsPerChild {threads}
+MaxRequestWorkers {threads}
+MinSpareThreads 1
+MaxSpareThreads {threads}
+ThreadStackSize 262144
+Timeout 600
+KeepAliveTimeout 600
+MaxKeepAliveRequests 0
+<Location /status>
+  SetHandler server-status
+</Location>
+"""
+
+together = threading.Barrier(CLIENTS, timeout=HANG_LIMIT_S)
+
+
+def apache_command(port, directory):
+    apache = installed("apache2")
+    modules = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in APACHE_MODULES)
+    user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
+    settings = APACHE.format(port=port, directory=directory, site=make_site(directory), user=user, threads=APACHE_CONNECTIONS + 10)
+    (directory / "apache.conf").write_text(modules + settings)
+    return [apache, "-d", directory, "-f", directory / "apache.conf", "-DFOREGROUND"]
+
+
+def apache_before(port):
+    together.reset()
+
+
+def apache_client(port, me, step):
+    with contextlib.ExitStack() as stack:
+        stack.push(lambda failure, *unused: failure and together.abort())  # nobody waits for a client that has failed
+        connections = [stack.enter_context(http_connection(port)) for _ in range(APACHE_CONNECTIONS // CLIENTS)]
+        for turn in range(APACHE_ROUNDS):
+            asked = [(c, SIZES[(me + turn + i) % 4]) for i, c in enumerate(connections)]
+            for c, size in asked:
+                c.request("GET", f"/{size}")
+            for c, size in asked:
+                http_answer(c, f"/{size}", 200, content(size))
+                step()
+            together.wait()
+            if me == 0:
+                busy = int(re.search(rb"^BusyWorkers: (\d+)", http_status(port), re.M).group(1))
+                if busy != APACHE_CONNECTIONS + 1:
+                    raise Failure(f"{busy} threads have a connection, not {APACHE_CONNECTIONS + 1}")
+            together.wait()
+
+
+def apache_after(port):
+    return [APACHE_CONNECTIONS]
+
+
+def apache_stop(port, process):
+    process.send_signal(signal.SIGTERM)
+
+
+# --- all -------------------------------------------------------------------------------------------------------------------
 
 SERVERS = {
-    "memcached": (memcached_command, memcached_before, memcached_client, memcached_after, memcached_stop),
-    "redis": (redis_command, redis_before, redis_client, redis_after, redis_stop),
+    "memcached": (memcached_command, memcached_before, memcached_client, memcached_after, memcached_stop, MODELS),
+    "redis": (redis_command, redis_before, redis_client, redis_after, redis_stop, MODELS),
+    "nginx": (nginx_command, nginx_before, nginx_client, nginx_after, nginx_stop, WAITING),
+    "apache": (apache_command, apache_before, apache_client, apache_after, apache_stop, MODELS),
 }
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_until_it_listens(port, process):
-    deadline = time.monotonic() + HANG_LIMIT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise Failure(f"the server ended at once with status {process.returncode}")
-        with contextlib.suppress(ConnectionRefusedError), Connection(port):
-            return
-        time.sleep(0.01)
-    raise Failure("the server does not listen")
 
 
 def run_clients(port, client):
@@ -250,9 +366,9 @@ def run_clients(port, client):
 
         try:
             client(port, me, step)
-        except (Failure, OSError) as error:
+        except Exception as error:
             with guard:
-                failures.append(f"client {me} after {steps[me]} replies: {error}")
+                failures.append(f"client {me} after {steps[me]} replies: {error!r}")
 
     threads = [threading.Thread(target=body, args=(me,)) for me in range(CLIENTS)]
     for thread in threads:
@@ -265,10 +381,9 @@ def run_clients(port, client):
 
 
 def serve(name, weft, variant, workdir):
-    command, before, client, after, stop = SERVERS[name]
-    port = free_port()
-    own_directory = pathlib.Path(tempfile.mkdtemp(dir=workdir))  # redis would load what another run has saved
-    session = Session(weft, variant, command(port), own_directory)
+    command, before, client, after, stop, _ = SERVERS[name]
+    port, directory = free_port(), own_directory(workdir)  # redis would load what another run has saved
+    session = Session(weft, variant, command(port, directory), directory)
     try:
         wait_until_it_listens(port, session.process)
         before(port)
@@ -278,15 +393,21 @@ def serve(name, weft, variant, workdir):
     except (Failure, OSError) as error:
         report = describe_process_group(session.process.pid)
         session.kill()
-        raise Failure(f"{error}\nkernel threads of the server:\n{report}\n--- stderr\n{session.finish().stderr}") from None
+        raise Failure(f"{error}\nkernel threads of the server:\n{report}\n--- stderr\n{session.finish().stderr[-3000:]}") from None
+    except BaseException:
+        session.kill()
+        raise
     result = session.finish()
     check_engaged(variant, result)
-    return result.status, replies, outcome
+    return result.status, replies, outcome, result.stderr.replace(str(directory), "")
 
 
 def run_server_case(name, weft, workdir, natively_only):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))  # here and in the server
     expected = serve(name, weft, NATIVE, workdir)
     print(f"{name}: natively status {expected[0]}, {expected[1]} replies right, at the end {expected[2]}", flush=True)
+    variants = (NATIVE,) if natively_only else SERVERS[name][-1]
     return run_variants(
-        name, (NATIVE,) if natively_only else MODELS, lambda variant: check_same("outcome", str(expected), str(serve(name, weft, variant, workdir)))
+        name, variants, lambda variant: check_same("outcome", str(expected), str(serve(name, weft, variant, workdir)))
     )
