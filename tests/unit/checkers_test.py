@@ -174,6 +174,37 @@ class Exports(Tree):
         self.fails("no such library", "check-exports.py", self.root / "gone.so", "--map", self.map)
 
 
+class LibraryExports(Tree):
+    def library(self, source):
+        path = self.root / "lib.so"
+        code = self.write("lib.cpp", source)
+        subprocess.run(["c++", "-shared", "-fPIC", "-o", path, code], check=True)
+        return path
+
+    def test_api_passes(self):
+        lib = self.library("namespace weft { int f(int) { return 1; } template <class T> void g(T) {} template void g(int);"
+                           " namespace detail { struct s { virtual ~s(); int x; operator bool() const; }; s::~s() {} s::operator bool() const { return x; } int s::*h() { return &s::x; } } }")
+        self.passes("check-exports.py", "--api", lib)
+
+    def test_engine(self):
+        lib = self.library("namespace weft { void f() {} namespace engine { template <class T> T g(T t) { return t; } template int g(int); } }")
+        self.fails("exports int weft::engine::g<int>(int), which", "check-exports.py", "--api", lib)
+
+    def test_engines_type(self):
+        lib = self.library("namespace weft::engine { struct s { virtual ~s(); }; s::~s() {} }")
+        self.fails("exports vtable for weft::engine::s, which", "check-exports.py", "--api", lib)
+
+    def test_inline_function_of_somebody_else(self):
+        lib = self.library("namespace weft { void f() {} } namespace std { struct s { void g() {} }; void use(s& x) { x.g(); } }")
+        self.fails("exports std::s::g(), which", "check-exports.py", "--api", lib)
+
+    def test_c_name(self):
+        self.fails("exports weft_x, which", "check-exports.py", "--api", self.library('extern "C" void weft_x() {}'))
+
+    def test_nothing(self):
+        self.fails("exports nothing", "check-exports.py", "--api", self.library("static int x;"))
+
+
 class ThreadSymbols(Tree):
     def setUp(self):
         super().setUp()
