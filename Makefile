@@ -67,7 +67,7 @@ clang-build:
 
 check:
 	$(call build_preset,release)
-	ctest --preset release --no-tests=error -LE 'programs|stress|faults' -j $(JOBS)
+	ctest --preset release --no-tests=error -LE 'programs|stress|faults|consumers' -j $(JOBS)
 
 bench: deps
 	$(call build_preset,release)

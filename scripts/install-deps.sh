@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
-test_packages=(clang-16 memcached redis-server strace sysbench xz-utils zstd)
+test_packages=(clang-16 memcached pkg-config redis-server strace sysbench xz-utils zstd)
 conformance_packages=(gcc libc6-dev dpkg-dev)
 
 case "${1:-build}" in
