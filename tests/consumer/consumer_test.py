@@ -44,7 +44,7 @@ def environment(**more):
 
 def installed(build, folder):
     """A moved installation."""
-    first, second = folder / "first", folder / "second place/prefix"
+    first, second = folder / "first", folder / "second/prefix"
     run("cmake", "--install", build, "--prefix", first, env=environment())
     second.parent.mkdir()
     shutil.move(first, second)
