@@ -6,12 +6,13 @@
 #   make build    build the release preset          make check    the quick tests only
 #   make bench    native against Weft, into docs/benchmarks.md
 #   make conformance [SUBSET=REGEX]  the Open POSIX test suite, natively and under each model, into docs/conformance.md
+#   make docs     the C++ library's reference, by doxygen, into build/release/docs/html
 #   make install PREFIX=/usr/local                  make clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: build run test check bench conformance install clean deps test-deps conformance-deps release-tests asan-tests tsan-tests clang-build
+.PHONY: build run test check bench conformance docs install clean deps test-deps conformance-deps docs-deps release-tests asan-tests tsan-tests clang-build
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -67,7 +68,7 @@ clang-build:
 
 check:
 	$(call build_preset,release)
-	ctest --preset release --no-tests=error -LE 'programs|stress|faults' -j $(JOBS)
+	ctest --preset release --no-tests=error -LE 'programs|stress|faults|consumers' -j $(JOBS)
 
 bench: deps
 	$(call build_preset,release)
@@ -79,6 +80,13 @@ conformance-deps:
 conformance: conformance-deps
 	$(call build_preset,release)
 	nice python3 tests/conformance/run.py --jobs $(CONFORMANCE_JOBS) $(if $(SUBSET),--subset '$(SUBSET)')
+
+docs-deps:
+	@scripts/install-deps.sh docs
+
+docs: docs-deps
+	@cmake --preset release >/dev/null
+	cmake --build --preset release --target docs
 
 install: build
 	cmake --install build/release --prefix "$(PREFIX)"

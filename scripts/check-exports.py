@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Checks what the preload library shows to the program it is loaded into.
+"""Checks what a library shows to the program it is loaded into. Of the preload library:
 
   E1  Its exported dynamic symbols are exactly the global names of the version script src/posix/exports.map.
   E2  It needs nothing but libc.so.6 and the dynamic loader. libgcc_s, libstdc++ and libunwind would shadow or duplicate
       the program's own (a second _Unwind_* breaks pthread_exit and exceptions).
+
+Of the C++ library (--api):
+
+  E3  Whatever it exports is in namespace weft and not in weft::engine: nothing of the engine, and no inline function of
+      libstdc++, which would take the place of the program's own.
 """
 import argparse
 import pathlib
@@ -13,6 +18,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# A mangled name in weft:: and not in weft::engine: of a function or object, or of what belongs to it or to a class (typeinfo, thunk, guard).
+API = re.compile(r"_Z(?:T[VTISHW]|T[hv][n\d_]+_|G[VR])?N[rVK]*[RO]?4weft(?!6engine)")
 NEEDED = re.compile(r"^(libc\.so\.6|ld-linux[-a-z0-9_]*\.so\.\d+)$")
 
 
@@ -58,6 +65,17 @@ def exported(library):
     return names
 
 
+def check_api(library):
+    if not library.is_file():
+        return [f"{library}:0: no such library; build it first"]
+    given = exported(library)
+    if not given:
+        return [f"{library}:0: exports nothing"]
+    wrong = sorted(name for name in given if not API.match(name))
+    names = subprocess.run(["c++filt", *wrong], check=True, capture_output=True, text=True).stdout.splitlines() if wrong else []
+    return [f"{library}:0: exports {name}, which is not in weft::, or is the engine's" for name in names]
+
+
 def check(library, script):
     if not library.is_file():
         return [f"{library}:0: no such library; build it first"]
@@ -78,8 +96,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", nargs="?", type=pathlib.Path, default=ROOT / "build/release/lib/libweft-preload.so")
     parser.add_argument("--map", type=pathlib.Path, default=ROOT / "src/posix/exports.map", help="the version script")
+    parser.add_argument("--api", action="store_true", help="it is the C++ library")
     given = parser.parse_args()
-    messages = check(given.library, given.map)
+    messages = check_api(given.library) if given.api else check(given.library, given.map)
     print("\n".join(messages), end="\n" if messages else "")
     return 1 if messages else 0
 

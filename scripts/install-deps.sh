@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: BSL-1.0
 # Installs the Debian packages that are missing, and only those; silent when everything is there. Services that come with them stay off.
 #
-# Usage: scripts/install-deps.sh [build|test|conformance]
+# Usage: scripts/install-deps.sh [build|test|conformance|docs]
 #   build  what compiling and benchmarking need          test  that, and the real programs that the tests run
 #   conformance  what building needs, and what unpacks a source package
+#   docs  what building needs, and doxygen
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
-test_packages=(apache2-bin clang-16 curl libpython3.11-testsuite memcached nginx postgresql-15 redis-server strace stress-ng sysbench xz-utils zstd)
+test_packages=(apache2-bin clang-16 curl doxygen libpython3.11-testsuite memcached nginx pkg-config postgresql-15 redis-server strace stress-ng
+  sysbench xz-utils zstd)
 conformance_packages=(gcc libc6-dev dpkg-dev)
+docs_packages=(doxygen)
 
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   conformance) wanted=("${build_packages[@]}" "${conformance_packages[@]}") ;;
-  *) echo "install-deps: unknown set '$1': use build, test or conformance" >&2; exit 2 ;;
+  docs) wanted=("${build_packages[@]}" "${docs_packages[@]}") ;;
+  *) echo "install-deps: unknown set '$1': use build, test, conformance or docs" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

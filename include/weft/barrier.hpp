@@ -17,6 +17,8 @@ struct nothing_on_completion {
 };
 }  // namespace detail
 
+/// std::barrier: a point at which `expected` callers wait for each other, again and again. `completion` runs when the last one of a phase has
+/// arrived, in that one, before the others go on; the barrier cannot be used from inside it.
 template <class Completion = detail::nothing_on_completion>
 class barrier {
  public:
@@ -27,11 +29,15 @@ class barrier {
     std::uint64_t phase_;
 
    public:
+    /// Moved, not copied: a phase is waited for once.
     arrival_token(arrival_token&&) = default;
+    /// The same.
     arrival_token& operator=(arrival_token&&) = default;
   };
 
+  /// The most that can be expected.
   static constexpr std::ptrdiff_t max() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
+  /// `expected` arrivals end a phase: 0 to max().
   explicit barrier(std::ptrdiff_t expected, Completion completion = Completion())
       : expected_(expected), left_(expected), completion_(std::move(completion)) {
     assert(expected >= 0);
@@ -49,11 +55,13 @@ class barrier {
     std::unique_lock hold(lock_);
     turned_.wait(hold, [this, &token] { return phase_ != token.phase_; });
   }
+  /// Arrives, and waits until the phase is over.
   void arrive_and_wait() {
     std::unique_lock hold(lock_);
     const arrival_token token = arrive_locked(1);
     turned_.wait(hold, [this, &token] { return phase_ != token.phase_; });
   }
+  /// Arrives for the last time: later phases expect one less. Never waits.
   void arrive_and_drop() {
     const std::lock_guard hold(lock_);
     --expected_;

@@ -91,13 +91,16 @@ inline bool wait_for(parker& p, deadline when, const std::stop_token& stop) {
 
 }  // namespace detail
 
+/// A queue of values between threads. Must not be destroyed while somebody waits at it: the program ends.
 template <class T>
 class channel {
   static_assert(std::is_move_constructible_v<T> && !std::is_reference_v<T>);
 
  public:
+  /// What it carries.
   using value_type = T;
 
+  /// With room for so many values that nobody has received yet: 0, a send waits for its receive; `unbounded`, it never waits.
   explicit channel(std::size_t capacity = 0) : capacity_(capacity) {}
   ~channel() {
     if (!senders_.empty() || !receivers_.empty()) [[unlikely]] detail::destroyed_in_use("channel");
@@ -109,6 +112,7 @@ class channel {
   bool send(T value) { return send_by(value, detail::no_deadline, {}) == detail::handed::value; }
   /// Never waits. False if nobody takes the value now; then it is still the caller's.
   [[nodiscard]] bool try_send(T&& value) { return attempt_send(value) == detail::handed::value; }
+  /// The same with a copy.
   [[nodiscard]] bool try_send(const T& value) {
     T copy(value);
     return try_send(std::move(copy));
@@ -118,10 +122,12 @@ class channel {
   [[nodiscard]] bool send_for(T value, const std::chrono::duration<Rep, Period>& span) {
     return send_by(value, detail::deadline_after(span), {}) == detail::handed::value;
   }
+  /// Waits until then at most. False if the channel is closed or the time is up: then the value is lost.
   template <class Clock, class Duration>
   [[nodiscard]] bool send_until(T value, const std::chrono::time_point<Clock, Duration>& when) {
     return send_by(value, detail::deadline_at(when), {}) == detail::handed::value;
   }
+  /// Waits until the value is in the channel, or stop is requested. False: it is not, or the channel is closed; then the value is lost.
   [[nodiscard]] bool send(T value, const std::stop_token& stop) { return send_by(value, detail::no_deadline, stop) == detail::handed::value; }
 
   /// Waits for a value. None if the channel is closed and empty.
@@ -137,10 +143,12 @@ class channel {
   [[nodiscard]] std::optional<T> receive_for(const std::chrono::duration<Rep, Period>& span) {
     return receive_by(detail::deadline_after(span), {});
   }
+  /// Waits until then at most. None if nothing came, or the channel is closed and empty.
   template <class Clock, class Duration>
   [[nodiscard]] std::optional<T> receive_until(const std::chrono::time_point<Clock, Duration>& when) {
     return receive_by(detail::deadline_at(when), {});
   }
+  /// Waits for a value until stop is requested. None if it was, or the channel is closed and empty.
   [[nodiscard]] std::optional<T> receive(const std::stop_token& stop) { return receive_by(detail::no_deadline, stop); }
 
   /// No more values: sends fail, also those that wait; what is in the channel can still be received. Closing twice is nothing new.
@@ -157,6 +165,7 @@ class channel {
     lock_.unlock();
   }
 
+  /// Has close() been called? Values may still be in it.
   [[nodiscard]] bool is_closed() const {
     const std::lock_guard hold(lock_);
     return closed_;
@@ -166,28 +175,38 @@ class channel {
     const std::lock_guard hold(lock_);
     return values_.size();
   }
+  /// What it was made with.
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
   /// For `for`: receives until the channel is closed and empty.
   class iterator {
    public:
+    /// As the channel's.
     using value_type = T;
+    /// What the standard asks of iterators; nothing counts with it.
     using difference_type = std::ptrdiff_t;
     iterator() = default;
+    /// Waits for the first value.
     explicit iterator(channel& from) : from_(&from), value_(from.receive()) {}
+    /// The value, which may be moved from. Not at the end.
     T& operator*() const noexcept { return *value_; }
+    /// Waits for the next value, or the end.
     iterator& operator++() {
       value_ = from_->receive();
       return *this;
     }
+    /// The same.
     void operator++(int) { ++*this; }
+    /// Is it at the end: no value came, and none will?
     friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return !i.value_.has_value(); }
 
    private:
     channel* from_ = nullptr;
     mutable std::optional<T> value_;
   };
+  /// Waits for the first value.
   [[nodiscard]] iterator begin() { return iterator(*this); }
+  /// Of the loop: closed and empty.
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
  private:

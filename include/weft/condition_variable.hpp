@@ -22,29 +22,37 @@ class condition_variable {
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
 
+  /// Wakes one that waits, if any does. Never waits. The mutex need not be held.
   void notify_one() noexcept { detail::notify_one(state_); }
+  /// Wakes all that wait. Never waits. The mutex need not be held.
   void notify_all() noexcept { detail::notify_all(state_); }
 
+  /// Gives the lock up, waits to be notified, and takes the lock again. The program ends if the caller does not hold it: so also below.
   void wait(std::unique_lock<mutex>& lock) { (void)detail::wait(state_, lock.mutex()->state_, detail::no_deadline); }
+  /// Waits until `satisfied()`, which is called with the lock held.
   template <class Predicate>
   void wait(std::unique_lock<mutex>& lock, Predicate satisfied) {
     while (!satisfied()) wait(lock);
   }
+  /// Waits to be notified, until then at most. `timeout`: that time has come.
   template <class Clock, class Duration>
   cv_status wait_until(std::unique_lock<mutex>& lock, const std::chrono::time_point<Clock, Duration>& when) {
     if (detail::wait(state_, lock.mutex()->state_, detail::deadline_at(when))) return cv_status::no_timeout;
     return Clock::now() < when ? cv_status::no_timeout : cv_status::timeout;
   }
+  /// Waits until `satisfied()`, until then at most. Returns what `satisfied()` said last.
   template <class Clock, class Duration, class Predicate>
   bool wait_until(std::unique_lock<mutex>& lock, const std::chrono::time_point<Clock, Duration>& when, Predicate satisfied) {
     while (!satisfied())
       if (wait_until(lock, when) == cv_status::timeout) return satisfied();
     return true;
   }
+  /// Waits to be notified, so long at most. `timeout`: the time is up.
   template <class Rep, class Period>
   cv_status wait_for(std::unique_lock<mutex>& lock, const std::chrono::duration<Rep, Period>& span) {
     return detail::wait(state_, lock.mutex()->state_, detail::deadline_after(span)) ? cv_status::no_timeout : cv_status::timeout;
   }
+  /// Waits until `satisfied()`, so long at most. Returns what `satisfied()` said last.
   template <class Rep, class Period, class Predicate>
   bool wait_for(std::unique_lock<mutex>& lock, const std::chrono::duration<Rep, Period>& span, Predicate satisfied) {
     const detail::deadline when = detail::deadline_after(span);
@@ -64,15 +72,18 @@ class condition_variable_any {
   condition_variable_any(const condition_variable_any&) = delete;
   condition_variable_any& operator=(const condition_variable_any&) = delete;
 
+  /// Wakes one that waits, if any does. The lock need not be held.
   void notify_one() noexcept {
     const std::lock_guard hold(inner_->lock);
     inner_->changed.notify_one();
   }
+  /// Wakes all that wait. The lock need not be held.
   void notify_all() noexcept {
     const std::lock_guard hold(inner_->lock);
     inner_->changed.notify_all();
   }
 
+  /// Gives the lock up, waits to be notified, and takes the lock again.
   template <class Lock>
   void wait(Lock& lock) {
     (void)wait_inside(lock, [](condition_variable& changed, std::unique_lock<mutex>& hold) {
@@ -80,24 +91,29 @@ class condition_variable_any {
       return cv_status::no_timeout;
     });
   }
+  /// Waits until `satisfied()`, which is called with the lock held.
   template <class Lock, class Predicate>
   void wait(Lock& lock, Predicate satisfied) {
     while (!satisfied()) wait(lock);
   }
+  /// Waits to be notified, until then at most. `timeout`: that time has come.
   template <class Lock, class Clock, class Duration>
   cv_status wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& when) {
     return wait_inside(lock, [&when](condition_variable& changed, std::unique_lock<mutex>& hold) { return changed.wait_until(hold, when); });
   }
+  /// Waits until `satisfied()`, until then at most. Returns what `satisfied()` said last.
   template <class Lock, class Clock, class Duration, class Predicate>
   bool wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& when, Predicate satisfied) {
     while (!satisfied())
       if (wait_until(lock, when) == cv_status::timeout) return satisfied();
     return true;
   }
+  /// Waits to be notified, so long at most. `timeout`: the time is up.
   template <class Lock, class Rep, class Period>
   cv_status wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& span) {
     return wait_until(lock, steady_after(span));
   }
+  /// Waits until `satisfied()`, so long at most. Returns what `satisfied()` said last.
   template <class Lock, class Rep, class Period, class Predicate>
   bool wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& span, Predicate satisfied) {
     return wait_until(lock, steady_after(span), std::move(satisfied));
@@ -117,6 +133,7 @@ class condition_variable_any {
     }
     return true;
   }
+  /// False: stop was requested, or that time came, before the predicate held.
   template <class Lock, class Clock, class Duration, class Predicate>
   bool wait_until(Lock& lock, std::stop_token stop, const std::chrono::time_point<Clock, Duration>& when, Predicate satisfied) {
     const std::stop_callback wake(stop, [inner = inner_] { notify(*inner); });
@@ -128,6 +145,7 @@ class condition_variable_any {
     }
     return true;
   }
+  /// False: stop was requested, or the time was up, before the predicate held.
   template <class Lock, class Rep, class Period, class Predicate>
   bool wait_for(Lock& lock, std::stop_token stop, const std::chrono::duration<Rep, Period>& span, Predicate satisfied) {
     return wait_until(lock, std::move(stop), steady_after(span), std::move(satisfied));

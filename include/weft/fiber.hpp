@@ -9,10 +9,14 @@
 
 namespace weft {
 
+/// A thread that is not preempted and has no thread-local storage of its own: fiber.hpp says what that costs and saves.
 class fiber : public detail::joinable_handle {
  public:
+  /// None; not joinable.
   fiber() noexcept = default;
+  /// Takes over what the other one names.
   fiber(fiber&&) noexcept = default;
+  /// The same. The program ends (std::terminate) if this one is joinable; so it does where a joinable one is destroyed.
   fiber& operator=(fiber&&) noexcept = default;
 
   /// As thread's.
@@ -20,11 +24,14 @@ class fiber : public detail::joinable_handle {
     requires detail::callable_for<F, fiber, spawn_options>
   explicit fiber(F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn({}, true, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
+  /// The same with a name or a stack size.
   template <class F, class... Arguments>
   fiber(const spawn_options& options, F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn(options, true, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
 
+  /// Exchanges what the two name.
   void swap(fiber& other) noexcept { swap_with(other); }
+  /// The same.
   friend void swap(fiber& a, fiber& b) noexcept { a.swap(b); }
 };
 

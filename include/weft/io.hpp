@@ -22,11 +22,14 @@
 #include "weft/detail/export.hpp"
 #include "weft/detail/time.hpp"
 
+/// Descriptors, with deadlines and stop tokens.
 namespace weft::io {
 
 /// How long an operation may wait.
 struct limit {
+  /// Until then; without one, as long as it takes.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  /// Or until this is asked to stop.
   std::stop_token stop = {};
 };
 /// So long from now.
@@ -42,8 +45,9 @@ WEFT_EXPORT std::size_t read(int fd, void* data, std::size_t bytes, const limit&
 WEFT_EXPORT std::size_t read_all(int fd, void* data, std::size_t bytes, const limit& l, std::error_code& error) noexcept;
 /// Writes all. Returns how much was written: less only after an error.
 WEFT_EXPORT std::size_t write(int fd, const void* data, std::size_t bytes, const limit& l, std::error_code& error) noexcept;
-/// As recv and send, with their flags, once.
+/// As recv, with its flags, once.
 WEFT_EXPORT std::size_t receive(int fd, void* data, std::size_t bytes, int flags, const limit& l, std::error_code& error) noexcept;
+/// As send, with its flags, once.
 WEFT_EXPORT std::size_t send(int fd, const void* data, std::size_t bytes, int flags, const limit& l, std::error_code& error) noexcept;
 /// A new connection's descriptor, with the flags of accept4 (SOCK_CLOEXEC); -1 after an error.
 WEFT_EXPORT int accept(int fd, int flags, const limit& l, std::error_code& error) noexcept;
@@ -60,46 +64,54 @@ inline void check(const std::error_code& error, const char* what) {
 }
 }  // namespace detail
 
+/// As the one with an error code, but throws.
 inline std::size_t read(int fd, void* data, std::size_t bytes, const limit& l = {}) {
   std::error_code error;
   const std::size_t n = read(fd, data, bytes, l, error);
   detail::check(error, "weft::io::read");
   return n;
 }
+/// As the one with an error code, but throws: what was read before an error is in `data`, but nobody knows how much.
 inline std::size_t read_all(int fd, void* data, std::size_t bytes, const limit& l = {}) {
   std::error_code error;
   const std::size_t n = read_all(fd, data, bytes, l, error);
   detail::check(error, "weft::io::read_all");
   return n;
 }
+/// As the one with an error code, but throws: some of it may have been written.
 inline void write(int fd, const void* data, std::size_t bytes, const limit& l = {}) {
   std::error_code error;
   (void)write(fd, data, bytes, l, error);
   detail::check(error, "weft::io::write");
 }
+/// As the one with an error code, but throws.
 inline std::size_t receive(int fd, void* data, std::size_t bytes, int flags, const limit& l = {}) {
   std::error_code error;
   const std::size_t n = receive(fd, data, bytes, flags, l, error);
   detail::check(error, "weft::io::receive");
   return n;
 }
+/// As the one with an error code, but throws.
 inline std::size_t send(int fd, const void* data, std::size_t bytes, int flags, const limit& l = {}) {
   std::error_code error;
   const std::size_t n = send(fd, data, bytes, flags, l, error);
   detail::check(error, "weft::io::send");
   return n;
 }
+/// As the one with an error code, but throws.
 inline int accept(int fd, int flags = SOCK_CLOEXEC, const limit& l = {}) {
   std::error_code error;
   const int accepted = accept(fd, flags, l, error);
   detail::check(error, "weft::io::accept");
   return accepted;
 }
+/// As the one with an error code, but throws.
 inline void connect(int fd, const sockaddr* to, socklen_t size, const limit& l = {}) {
   std::error_code error;
   connect(fd, to, size, l, error);
   detail::check(error, "weft::io::connect");
 }
+/// As the one with an error code, but throws.
 inline short wait(int fd, short events, const limit& l = {}) {
   std::error_code error;
   const short ready = wait(fd, events, l, error);

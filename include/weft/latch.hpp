@@ -9,9 +9,12 @@
 
 namespace weft {
 
+/// std::latch: opens, for good, when it has been counted down to zero. Who waited may destroy it.
 class latch {
  public:
+  /// The most that can be counted down.
   static constexpr std::ptrdiff_t max() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
+  /// Opens after `expected` counts: 0 to max().
   explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) { assert(expected >= 0); }
   latch(const latch&) = delete;
   latch& operator=(const latch&) = delete;
@@ -24,6 +27,7 @@ class latch {
     left_ -= n;
     if (left_ == 0) opened_.notify_all();
   }
+  /// Never waits. True if the count is zero.
   [[nodiscard]] bool try_wait() const noexcept {
     const std::lock_guard hold(lock_);
     return left_ == 0;
@@ -33,6 +37,7 @@ class latch {
     std::unique_lock hold(lock_);
     opened_.wait(hold, [this] { return left_ == 0; });
   }
+  /// Counts down, then waits until the count is zero.
   void arrive_and_wait(std::ptrdiff_t n = 1) {
     count_down(n);
     wait();

@@ -55,8 +55,11 @@ class timed_mutex {
   timed_mutex(const timed_mutex&) = delete;
   timed_mutex& operator=(const timed_mutex&) = delete;
 
+  /// Waits until the lock is the caller's.
   void lock() { detail::lock(state_); }
+  /// Never waits. False if somebody holds the lock, the caller included.
   [[nodiscard]] bool try_lock() noexcept { return detail::try_lock(state_); }
+  /// Never waits. The caller must hold the lock.
   void unlock() { detail::unlock(state_); }
   /// Waits so long at most. True if the lock is the caller's.
   template <class Rep, class Period>
@@ -85,10 +88,12 @@ class recursive_timed_mutex {
   void lock() {
     if (!again()) inner_.lock(), own();
   }
+  /// Never waits. False if another one holds the lock, or at the greatest depth.
   [[nodiscard]] bool try_lock() noexcept {
     if (mine()) return depth_ != most && ++depth_ != 0;
     return inner_.try_lock() && own();
   }
+  /// Never waits. The caller must hold the lock; it is free when each lock() has had its unlock().
   void unlock() {
     if (depth_ > 1 && mine()) {
       --depth_;
@@ -97,10 +102,12 @@ class recursive_timed_mutex {
     owner_.store(nullptr, std::memory_order_relaxed);
     inner_.unlock();
   }
+  /// Waits so long at most. True if the lock is the caller's, once more if it was before.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& span) {
     return mine() ? try_lock() : inner_.try_lock_for(span) && own();
   }
+  /// Waits until then at most. True if the lock is the caller's, once more if it was before.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) {
     return mine() ? try_lock() : inner_.try_lock_until(when) && own();
@@ -133,8 +140,12 @@ class recursive_mutex {
   recursive_mutex() = default;
   recursive_mutex(const recursive_mutex&) = delete;
   recursive_mutex& operator=(const recursive_mutex&) = delete;
+  /// Waits until the lock is the caller's, once more if it was before. Throws std::system_error
+  /// (resource_unavailable_try_again) at the greatest depth.
   void lock() { inner_.lock(); }
+  /// Never waits. False if another one holds the lock, or at the greatest depth.
   [[nodiscard]] bool try_lock() noexcept { return inner_.try_lock(); }
+  /// Never waits. The caller must hold the lock; it is free when each lock() has had its unlock().
   void unlock() { inner_.unlock(); }
 
  private:

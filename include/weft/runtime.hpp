@@ -8,6 +8,7 @@
 
 #include "weft/detail/strand.hpp"
 
+/// User-level threads and fibers, and what they wait for.
 namespace weft {
 
 /// Announces that `f` may block the kernel thread (a foreign library, a file lock): others get the caller's place meanwhile, at once. Without

@@ -43,8 +43,10 @@ class outcome {
   std::shared_ptr<std::optional<T>> value_;
 };
 
+/// A block's threads and fibers: its end waits for theirs.
 class scope {
  public:
+  /// Deadlines are the steady clock's.
   using time_point = std::chrono::steady_clock::time_point;
 
   scope() : scope(std::stop_token(), time_point::max()) {}
@@ -56,6 +58,7 @@ class scope {
   scope(const std::stop_token& parent, time_point deadline) : deadline_(deadline), on_parent_(parent, ask{&stop_}) {
     if (deadline != time_point::max()) watch_the_time();
   }
+  /// Children are asked to stop when those of `parent` are, and at the earlier of two deadlines. `parent` must outlive the call only.
   explicit scope(const scope& parent, time_point deadline = time_point::max())
       : scope(parent.get_stop_token(), deadline < parent.deadline_ ? deadline : parent.deadline_) {}
   scope& operator=(const scope&) = delete;
@@ -75,6 +78,7 @@ class scope {
   void spawn(F&& f, Arguments&&... arguments) {
     start(spawn_options{}, false, std::forward<F>(f), std::forward<Arguments>(arguments)...);
   }
+  /// The same with a name, a stack size, or on a kernel thread of its own.
   template <class F, class... Arguments>
   void spawn(const spawn_options& options, F&& f, Arguments&&... arguments) {
     start(options, false, std::forward<F>(f), std::forward<Arguments>(arguments)...);
@@ -85,6 +89,7 @@ class scope {
   void spawn_fiber(F&& f, Arguments&&... arguments) {
     start(spawn_options{}, true, std::forward<F>(f), std::forward<Arguments>(arguments)...);
   }
+  /// The same with a name or a stack size.
   template <class F, class... Arguments>
   void spawn_fiber(const spawn_options& options, F&& f, Arguments&&... arguments) {
     start(options, true, std::forward<F>(f), std::forward<Arguments>(arguments)...);
@@ -108,7 +113,9 @@ class scope {
   }
   /// Asks the children to stop. Never waits.
   bool request_stop() noexcept { return stop_.request_stop(); }
+  /// What its children are given. Never waits.
   [[nodiscard]] std::stop_token get_stop_token() const noexcept { return stop_.get_token(); }
+  /// When its children are asked to stop; time_point::max() if never.
   [[nodiscard]] time_point get_deadline() const noexcept { return deadline_; }
   /// How many children have not ended.
   [[nodiscard]] std::size_t size() const {

@@ -15,7 +15,9 @@ class counting_semaphore {
   static_assert(LeastMax >= 0 && LeastMax <= std::numeric_limits<std::int32_t>::max());
 
  public:
+  /// The most tokens that it can have; the program ends where more than 2,147,483,647 are released.
   static constexpr std::ptrdiff_t max() noexcept { return LeastMax; }
+  /// With so many tokens to begin with: 0 to max().
   explicit counting_semaphore(std::ptrdiff_t tokens) noexcept : state_(static_cast<std::uint32_t>(tokens)) {
     assert(tokens >= 0 && tokens <= max());
   }
@@ -26,11 +28,14 @@ class counting_semaphore {
   void release(std::ptrdiff_t tokens = 1) { detail::release(state_, tokens); }
   /// Waits for a token.
   void acquire() { (void)detail::acquire_until(state_, detail::no_deadline); }
+  /// Never waits. True if there was a token, which is now the caller's.
   [[nodiscard]] bool try_acquire() noexcept { return detail::try_acquire(state_); }
+  /// Waits so long at most. True if there was a token.
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& span) {
     return try_acquire() || detail::acquire_until(state_, detail::deadline_after(span));
   }
+  /// Waits until then at most. True if there was a token.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when) {
     return try_acquire() || detail::until(when, [this](detail::deadline d) { return detail::acquire_until(state_, d); });

@@ -21,12 +21,16 @@ class shared_timed_mutex {
 
   /// Waits until the caller holds the lock alone.
   void lock() { (void)detail::lock_until(state_, detail::no_deadline); }
+  /// Never waits. False if somebody holds the lock.
   [[nodiscard]] bool try_lock() noexcept { return detail::try_lock(state_); }
+  /// Never waits. The caller must hold the lock alone.
   void unlock() { detail::unlock(state_); }
+  /// Waits so long at most. True if the caller holds the lock alone.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& span) {
     return try_lock() || detail::lock_until(state_, detail::deadline_after(span));
   }
+  /// Waits until then at most. True if the caller holds the lock alone.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) {
     return try_lock() || detail::until(when, [this](detail::deadline d) { return detail::lock_until(state_, d); });
@@ -34,12 +38,16 @@ class shared_timed_mutex {
 
   /// Waits until the caller holds the lock together with other readers at most.
   void lock_shared() { (void)detail::lock_shared_until(state_, detail::no_deadline); }
+  /// Never waits. False if a writer holds the lock or waits for it.
   [[nodiscard]] bool try_lock_shared() noexcept { return detail::try_lock_shared(state_); }
+  /// Never waits. The caller must hold the lock together with others.
   void unlock_shared() { detail::unlock_shared(state_); }
+  /// Waits so long at most. True if the caller holds the lock, other readers perhaps as well.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& span) {
     return try_lock_shared() || detail::lock_shared_until(state_, detail::deadline_after(span));
   }
+  /// Waits until then at most. True if the caller holds the lock, other readers perhaps as well.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& when) {
     return try_lock_shared() || detail::until(when, [this](detail::deadline d) { return detail::lock_shared_until(state_, d); });
@@ -55,11 +63,17 @@ class shared_mutex {
   shared_mutex() = default;
   shared_mutex(const shared_mutex&) = delete;
   shared_mutex& operator=(const shared_mutex&) = delete;
+  /// Waits until the caller holds the lock alone.
   void lock() { inner_.lock(); }
+  /// Never waits. False if somebody holds the lock.
   [[nodiscard]] bool try_lock() noexcept { return inner_.try_lock(); }
+  /// Never waits. The caller must hold the lock alone.
   void unlock() { inner_.unlock(); }
+  /// Waits until the caller holds the lock together with other readers at most.
   void lock_shared() { inner_.lock_shared(); }
+  /// Never waits. False if a writer holds the lock or waits for it.
   [[nodiscard]] bool try_lock_shared() noexcept { return inner_.try_lock_shared(); }
+  /// Never waits. The caller must hold the lock together with others.
   void unlock_shared() { inner_.unlock_shared(); }
 
  private:

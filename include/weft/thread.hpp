@@ -77,8 +77,11 @@ class joinable_handle {
   class id {
    public:
     constexpr id() noexcept = default;
+    /// Do they name the same thread, or both none?
     friend bool operator==(id, id) noexcept = default;
+    /// In order of creation; none is first.
     friend std::strong_ordering operator<=>(id, id) noexcept = default;
+    /// Writes the number, or that it names none.
     template <class Character, class Traits>
     friend std::basic_ostream<Character, Traits>& operator<<(std::basic_ostream<Character, Traits>& out, id which) {
       if (which.number_ == 0) return out << "weft::thread::id of none";
@@ -86,6 +89,7 @@ class joinable_handle {
     }
     /// For people and hashes.
     [[nodiscard]] constexpr std::uint64_t number() const noexcept { return number_; }
+    /// For the library.
     constexpr explicit id(std::uint64_t number) noexcept : number_(number) {}
 
    private:
@@ -95,7 +99,9 @@ class joinable_handle {
   joinable_handle(const joinable_handle&) = delete;
   joinable_handle& operator=(const joinable_handle&) = delete;
 
+  /// Is there something to join or detach?
   [[nodiscard]] bool joinable() const noexcept { return strand_ != nullptr; }
+  /// Of what it names; the id of none if it is not joinable.
   [[nodiscard]] id get_id() const noexcept { return strand_ != nullptr ? id(number_of(strand_)) : id(); }
 
   /// Waits for the end. Throws std::system_error: invalid_argument if there is nothing to join, resource_deadlock_would_occur if it is
@@ -109,6 +115,7 @@ class joinable_handle {
   [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& span) {
     return join_by(deadline_after(span));
   }
+  /// The same, until then at most.
   template <class Clock, class Duration>
   [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
     return until(when, [this](deadline d) { return join_by(d); });
@@ -158,8 +165,11 @@ concept callable_for = (!std::is_same_v<std::remove_cvref_t<T>, Not> && ...);
 /// std::thread.
 class thread : public detail::joinable_handle {
  public:
+  /// None; not joinable.
   thread() noexcept = default;
+  /// Takes over what the other one names.
   thread(thread&&) noexcept = default;
+  /// The same. The program ends (std::terminate) if this one is joinable; so it does where a joinable one is destroyed.
   thread& operator=(thread&&) noexcept = default;
 
   /// Starts a thread that invokes copies of `f` and `arguments`. An exception that leaves `f` ends the program (std::terminate). Throws
@@ -173,17 +183,23 @@ class thread : public detail::joinable_handle {
   thread(const spawn_options& options, F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn(options, false, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
 
+  /// Exchanges what the two name.
   void swap(thread& other) noexcept { swap_with(other); }
+  /// The same.
   friend void swap(thread& a, thread& b) noexcept { a.swap(b); }
 };
 
 /// std::jthread: asks to stop and joins where it is destroyed.
 class jthread {
  public:
+  /// As thread's.
   using id = thread::id;
 
+  /// None; not joinable, nothing to stop.
   jthread() noexcept : stop_(std::nostopstate) {}
+  /// Takes over what the other one names.
   jthread(jthread&&) noexcept = default;
+  /// The same; what this one named before is asked to stop and joined.
   jthread& operator=(jthread&& from) noexcept {
     if (this == &from) return *this;
     end();
@@ -196,23 +212,35 @@ class jthread {
     requires detail::callable_for<F, jthread, spawn_options>
   explicit jthread(F&& f, Arguments&&... arguments)
       : thread_(start({}, stop_, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
+  /// The same with a name, a stack size, or on a kernel thread of its own.
   template <class F, class... Arguments>
   jthread(const spawn_options& options, F&& f, Arguments&&... arguments)
       : thread_(start(options, stop_, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
+  /// Requests stop and joins, if it is joinable.
   ~jthread() { end(); }
 
+  /// Is there something to join or detach?
   [[nodiscard]] bool joinable() const noexcept { return thread_.joinable(); }
+  /// Waits for the end. Throws as thread's.
   void join() { thread_.join(); }
+  /// Nobody will join it, and the end of this object does not stop it. Throws as thread's.
   void detach() { thread_.detach(); }
+  /// Of what it names; the id of none if it is not joinable.
   [[nodiscard]] id get_id() const noexcept { return thread_.get_id(); }
+  /// As thread's.
   [[nodiscard]] static unsigned hardware_concurrency() noexcept { return thread::hardware_concurrency(); }
+  /// Where its stop is requested from.
   [[nodiscard]] std::stop_source get_stop_source() noexcept { return stop_; }
+  /// What it looks at to see whether it shall stop.
   [[nodiscard]] std::stop_token get_stop_token() const noexcept { return stop_.get_token(); }
+  /// Asks it to stop; never waits for it. False if it was asked before, or there is nothing to stop.
   bool request_stop() noexcept { return stop_.request_stop(); }
+  /// Exchanges what the two name.
   void swap(jthread& other) noexcept {
     std::swap(stop_, other.stop_);
     thread_.swap(other.thread_);
   }
+  /// The same.
   friend void swap(jthread& a, jthread& b) noexcept { a.swap(b); }
 
  private:
@@ -236,6 +264,7 @@ class jthread {
 /// std::this_thread, for whoever calls: a thread, a fiber or a kernel thread.
 namespace this_thread {
 
+/// The caller's; kernel threads of the program's own have one, too.
 [[nodiscard]] inline thread::id get_id() noexcept { return thread::id(detail::own_number()); }
 /// Lets others run that wait for the caller's carrier.
 inline void yield() noexcept { detail::yield(); }
@@ -244,6 +273,7 @@ template <class Rep, class Period>
 void sleep_for(const std::chrono::duration<Rep, Period>& span) {
   if (span > span.zero()) detail::sleep_until(detail::deadline_after(span));
 }
+/// Until then, by that clock, also if it is set meanwhile.
 template <class Clock, class Duration>
 void sleep_until(const std::chrono::time_point<Clock, Duration>& when) {
   while (Clock::now() < when) detail::sleep_until(detail::deadline_at(when));
@@ -259,7 +289,9 @@ using std::stop_token;
 
 }  // namespace weft
 
+/// Ids as keys of unordered containers.
 template <>
 struct std::hash<weft::thread::id> {
+  /// Equal for equal ids.
   std::size_t operator()(weft::thread::id which) const noexcept { return std::hash<std::uint64_t>()(which.number()); }
 };

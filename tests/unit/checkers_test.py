@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """The checkers in scripts/ are checked: each planted violation must be reported at its line, and clean input must pass."""
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,65 @@ class Exports(Tree):
 
     def test_no_library(self):
         self.fails("no such library", "check-exports.py", self.root / "gone.so", "--map", self.map)
+
+
+class LibraryExports(Tree):
+    def library(self, source):
+        path = self.root / "lib.so"
+        code = self.write("lib.cpp", source)
+        subprocess.run(["c++", "-shared", "-fPIC", "-o", path, code], check=True)
+        return path
+
+    def test_api_passes(self):
+        lib = self.library("namespace weft { int f(int) { return 1; } template <class T> void g(T) {} template void g(int);"
+                           " namespace detail { struct s { virtual ~s(); int x; operator bool() const; }; s::~s() {} s::operator bool() const { return x; } int s::*h() { return &s::x; } } }")
+        self.passes("check-exports.py", "--api", lib)
+
+    def test_engine(self):
+        lib = self.library("namespace weft { void f() {} namespace engine { template <class T> T g(T t) { return t; } template int g(int); } }")
+        self.fails("exports int weft::engine::g<int>(int), which", "check-exports.py", "--api", lib)
+
+    def test_engines_type(self):
+        lib = self.library("namespace weft::engine { struct s { virtual ~s(); }; s::~s() {} }")
+        self.fails("exports vtable for weft::engine::s, which", "check-exports.py", "--api", lib)
+
+    def test_inline_function_of_somebody_else(self):
+        lib = self.library("namespace weft { void f() {} } namespace std { struct s { void g() {} }; void use(s& x) { x.g(); } }")
+        self.fails("exports std::s::g(), which", "check-exports.py", "--api", lib)
+
+    def test_c_name(self):
+        self.fails("exports weft_x, which", "check-exports.py", "--api", self.library('extern "C" void weft_x() {}'))
+
+    def test_nothing(self):
+        self.fails("exports nothing", "check-exports.py", "--api", self.library("static int x;"))
+
+
+@unittest.skipUnless(shutil.which("doxygen"), "no doxygen here")
+class Reference(Tree):
+    """What docs/Doxyfile.in and docs/doxygen.sed make an error."""
+    def header(self, declarations, detail=""):
+        docs = SCRIPTS.parent / "docs"
+        for name in ("doxygen.sed", "reference.md"):
+            self.write(f"docs/{name}", (docs / name).read_text(encoding="utf-8"))
+        self.write("include/weft/detail/strand.hpp", "// SPDX\n#pragma once\n")
+        self.write("include/weft/x.hpp", "// SPDX-License-Identifier: BSL-1.0\n// What <x> has.\n#pragma once\n/// All of it.\nnamespace weft {\n"
+                   f"namespace detail {{\n{detail}\n}}  // namespace detail\n{declarations}\n}}  // namespace weft\n")
+        settings = (docs / "Doxyfile.in").read_text(encoding="utf-8").replace("@PROJECT_SOURCE_DIR@", str(self.root)).replace("@PROJECT_BINARY_DIR@", str(self.root))
+        done = subprocess.run(["doxygen", self.write("Doxyfile", settings)], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    def test_documented_passes(self):
+        self.assertEqual((0, ""), self.header("/// It waits.\nclass c {\n public:\n  /// std::optional<T> is no tag.\n  void f();\n private:\n  void g();\n};", "class hidden {\n public:\n  void f();\n};"))
+
+    def test_member_without_a_comment(self):
+        status, text = self.header("/// It waits.\nclass c {\n public:\n  void f();\n};")
+        self.assertNotEqual(0, status)
+        self.assertIn("x.hpp:12: error: Member f() (function) of class weft::c is not documented", text)
+
+    def test_function_without_a_comment(self):
+        status, text = self.header("void f();")
+        self.assertNotEqual(0, status)
+        self.assertIn("Member f() (function) of namespace weft is not documented", text)
 
 
 class ThreadSymbols(Tree):

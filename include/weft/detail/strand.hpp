@@ -21,7 +21,7 @@ enum class carried : std::uint8_t {
 struct spawn_options {
   std::string_view name = {};  ///< For people; the first 31 bytes are kept.
   std::size_t stack_size = 0;  ///< Bytes; memory is used as it is touched. Default: 256 KiB for threads, 64 KiB for fibers.
-  carried by = carried::by_default;
+  carried by = carried::by_default;  ///< Fibers are always shared.
 };
 
 namespace detail {
