@@ -99,6 +99,7 @@ long perform_polling(int fd, event_mask wanted, const limit& l, Attempt attempt)
 /// `block` is the plain call, for what can only be waited for in the kernel.
 template <class Attempt, class Block>
 long perform(int fd, event_mask wanted, const limit& l, Attempt attempt, Block block) noexcept {
+  if (fd < 0) return -EBADF;  // poll would wait for nothing for ever
   strand& me = self();
   const bool parks = me.kind == thread_kind::user;
   const long result = parks ? perform_parked(me, fd, wanted, l, attempt) : perform_polling(fd, wanted, l, attempt);
