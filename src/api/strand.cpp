@@ -255,8 +255,8 @@ using namespace weft::engine::api;
 prepared prepare(const spawn_options& options, bool fiber, std::size_t bytes, std::size_t alignment) {
   const stage now = start_runtime();
   prepared p;
-  const bool alone = options.by == carried::alone || now == stage::kernel_threads;
-  strand* t = alone && !fiber ? prepare_kernel_thread(bytes, alignment, p.place) : prepare_user_level(options, fiber, bytes, alignment, p.place);
+  const bool alone = now == stage::kernel_threads || (options.by == carried::alone && !fiber);
+  strand* t = alone ? prepare_kernel_thread(bytes, alignment, p.place) : prepare_user_level(options, fiber, bytes, alignment, p.place);
   if (t == nullptr) return {};
   reset(*t, options);
   p.strand = reinterpret_cast<strand_handle*>(t);
