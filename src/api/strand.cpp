@@ -135,17 +135,15 @@ strand* prepare_user_level(const spawn_options& options, bool fiber, std::size_t
 spinlock free_lock;
 constinit strand* free_kernel_strands = nullptr;
 
-/// Its memory is never unmapped: who wakes it may look late.
-strand* take_kernel_strand() noexcept {
-  {
-    const locked hold(free_lock);
-    if (strand* s = free_kernel_strands) {
-      free_kernel_strands = s->next_free;
-      return s;
-    }
-  }
-  return new (std::nothrow) strand;
+/// One whose kernel thread has ended. Null: none. The lock is an engine's: a thread that is preempted must not hold it.
+strand* take_free_kernel_strand() noexcept {
+  const locked hold(free_lock);
+  strand* s = free_kernel_strands;
+  if (s != nullptr) free_kernel_strands = s->next_free;
+  return s;
 }
+/// Its memory is never unmapped: who wakes it may look late.
+strand* new_kernel_strand() noexcept { return new (std::nothrow) strand; }
 void give_kernel_strand(strand& s) noexcept {
   const locked hold(free_lock);
   s.next_free = free_kernel_strands;
@@ -159,12 +157,19 @@ void become_foreign(strand& s) noexcept {
 }
 
 strand* prepare_kernel_thread(std::size_t bytes, std::size_t alignment, void*& place) noexcept {
-  strand* t = take_kernel_strand();
+  strand& me = self();
+  strand* t = nullptr;
+  {
+    const section in(me);
+    t = take_free_kernel_strand();
+  }
+  if (t == nullptr) t = new_kernel_strand();
   if (t == nullptr) return nullptr;
   t->kind = thread_kind::foreign;
   t->callable = place = ::operator new(bytes, std::align_val_t{alignment < 16 ? 16 : alignment}, std::nothrow);
   t->stack_bytes = alignment < 16 ? 16 : alignment;  // for operator delete
   if (place != nullptr) return t;
+  const section in(me);
   give_kernel_strand(*t);
   return nullptr;
 }
@@ -217,7 +222,8 @@ void release_any(strand& s) noexcept {
 std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters
 
 strand& adopt_kernel_thread() noexcept {
-  strand* s = take_kernel_strand();
+  strand* s = take_free_kernel_strand();
+  if (s == nullptr) s = new_kernel_strand();
   if (s == nullptr) misuse("no memory for a kernel thread that uses weft");
   become_foreign(*s);
   s->started_here = false;
