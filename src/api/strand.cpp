@@ -174,18 +174,31 @@ strand* prepare_kernel_thread(std::size_t bytes, std::size_t alignment, void*& p
   return nullptr;
 }
 
+constinit pthread_key_t end_key{};
+
+/// libc calls it for a key's value, which it does after the thread_local destructors, as the end of a thread must come after them. What other
+/// keys' destructors do with locks afterwards is another strand's doing.
+void end_kernel_strand(void* raw) noexcept {
+  auto& me = *static_cast<strand*>(raw);
+  run_exit_actions(me);
+  current_thread = nullptr;
+  if (!me.started_here) return give_kernel_strand(me);
+  me.no_preempt.set(1);  // as a section: we are about to touch what belongs to others
+  strand_retired(me);
+}
+
+void end_with_kernel_thread(strand& me) noexcept {
+  if (::pthread_setspecific(end_key, &me) != 0) misuse("no memory for a kernel thread that uses weft");
+}
+
 void* kernel_thread_entry(void* raw) noexcept {
   auto& me = *static_cast<strand*>(raw);
   current_thread = &me;
   become_foreign(me);
+  end_with_kernel_thread(me);
   void* const callable = me.callable;
   me.run(callable);
   ::operator delete(callable, std::align_val_t{me.stack_bytes});
-  run_exit_actions(me);
-  // libc runs the thread_local destructors after us: what they do with locks is another kernel thread's doing.
-  current_thread = nullptr;
-  me.no_preempt.set(1);  // as a section: we are about to touch what belongs to others
-  strand_retired(me);
   return nullptr;
 }
 
@@ -197,17 +210,6 @@ int start_kernel_thread(strand& t) noexcept {
   ::pthread_attr_destroy(&attributes);
   return error;
 }
-
-/// Of a kernel thread that the program made, until it ends.
-struct guest_pass {
-  strand* held = nullptr;
-  ~guest_pass() {
-    if (held == nullptr) return;
-    current_thread = nullptr;
-    give_kernel_strand(*held);
-  }
-};
-thread_local guest_pass pass;
 
 void release_any(strand& s) noexcept {
   if (s.kind == thread_kind::foreign) {
@@ -221,6 +223,10 @@ void release_any(strand& s) noexcept {
 
 std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters
 
+void watch_ends_of_kernel_threads() noexcept {
+  if (::pthread_key_create(&end_key, end_kernel_strand) != 0) misuse("no key (pthread_key_create) for the ends of kernel threads");
+}
+
 strand& adopt_kernel_thread() noexcept {
   strand* s = take_free_kernel_strand();
   if (s == nullptr) s = new_kernel_strand();
@@ -228,8 +234,8 @@ strand& adopt_kernel_thread() noexcept {
   become_foreign(*s);
   s->started_here = false;
   s->number = new_number();
-  pass.held = s;
   current_thread = s;
+  end_with_kernel_thread(*s);
   return *s;
 }
 
