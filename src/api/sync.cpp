@@ -10,6 +10,7 @@
 #include "sync/mutex.hpp"
 #include "sync/rwlock.hpp"
 #include "sync/semaphore.hpp"
+#include "weft/detail/strand.hpp"
 #include "weft/detail/sync.hpp"
 
 namespace weft::detail {
@@ -105,10 +106,13 @@ void notify_all(condition_state& c) noexcept {
   const section in(self());
   of(c).broadcast();
 }
-bool anybody_waits(condition_state& c) noexcept {
-  if (!of(c).anybody()) return false;
-  const section in(self());
-  return of(c).anybody_inside();
+void end_condition(condition_state& c) noexcept {
+  for (;; yield()) {  // those whose deadline passed at the same time still have to unlink themselves (condition.hpp, I3)
+    const section in(self());
+    // Asked under the list's lock, which the last one who left or notified has let go of then.
+    if (!of(c).anybody_inside()) return;
+    if (of(c).anybody_waits()) destroyed_in_use("condition_variable");
+  }
 }
 
 // -- semaphore --
