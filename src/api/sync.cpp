@@ -169,6 +169,7 @@ bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
   return until_not_interrupted(me, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
 }
 void unlock_shared(shared_mutex_state& m) noexcept {
+  if (!word_of(m).is_held() || word_of(m).has_writer()) misuse("a shared_mutex is unlocked for reading, which nobody has locked so");
   if (word_of(m).unlock_read_fast()) return;
   const section in(self());
   word_of(m).unlock_read_slow(queues_of(m));
