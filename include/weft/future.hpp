@@ -33,7 +33,7 @@ namespace detail {
 /// What future and shared_future have in common.
 template <class R>
 class future_base {
-  static_assert(!std::is_array_v<R> && (std::is_void_v<R> || std::is_reference_v<R> || std::is_destructible_v<R>),
+  static_assert(std::is_void_v<R> || std::is_lvalue_reference_v<R> || (std::is_object_v<R> && !std::is_array_v<R> && std::is_destructible_v<R>),
                 "weft: a future is of an object type that can be destroyed, of a reference, or of void");
 
  public:
