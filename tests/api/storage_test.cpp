@@ -11,7 +11,7 @@ namespace {
 
 // -- thread_local: threads only; fibers have the carriers' (fiber.hpp), and under sanitizers threads, too --
 
-thread_local int number = 7;
+[[maybe_unused]] thread_local int number = 7;
 thread_local std::atomic<int>* told_at_destruction = nullptr;
 struct tells_its_end {
   std::vector<int> memory = {1, 2, 3};
