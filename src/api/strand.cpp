@@ -94,7 +94,7 @@ void reset(strand& t, const spawn_options& options) noexcept {
   t.at_exit = nullptr;
   t.number = new_number();
   const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
-  ::memcpy(t.name, options.name.data(), length);
+  if (length != 0) ::memcpy(t.name, options.name.data(), length);  // an empty name may point nowhere
   t.name[length] = '\0';
 }
 
