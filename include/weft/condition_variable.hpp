@@ -16,9 +16,8 @@ using std::cv_status;
 class condition_variable {
  public:
   condition_variable() noexcept = default;
-  ~condition_variable() {
-    if (detail::anybody_waits(state_)) [[unlikely]] detail::destroyed_in_use("condition_variable");
-  }
+  /// As std wants: all who wait must have been notified, but need not have returned.
+  ~condition_variable() { detail::end_condition(state_); }
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
 
@@ -164,14 +163,11 @@ class condition_variable_any {
   static std::chrono::steady_clock::time_point steady_after(const std::chrono::duration<Rep, Period>& span) {
     return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(detail::deadline_after(span)));
   }
-  /// From `inner` on, the caller's lock is given up; it is taken again after `inner` has been let go.
+  /// The caller's lock is given up, while `inner` is held, and taken again when that has been let go of.
   template <class Lock>
   class given_up {
    public:
-    given_up(Lock& lock, mutex& inner) : lock_(lock) {
-      inner.lock();
-      lock_.unlock();
-    }
+    explicit given_up(Lock& lock) : lock_(lock) { lock_.unlock(); }
     ~given_up() { lock_.lock(); }
     given_up(const given_up&) = delete;
     given_up& operator=(const given_up&) = delete;
@@ -182,8 +178,9 @@ class condition_variable_any {
   template <class Lock, class Wait>
   cv_status wait_inside(Lock& lock, Wait wait) {
     const std::shared_ptr<inside> inner = inner_;  // who was notified may find the condition destroyed
-    const given_up<Lock> out(lock, inner->lock);
-    std::unique_lock hold(inner->lock, std::adopt_lock);
+    std::unique_lock ours(inner->lock);
+    const given_up<Lock> out(lock);
+    std::unique_lock hold(std::move(ours));  // let go of before the caller's lock is taken again
     return wait(inner->changed, hold);
   }
 

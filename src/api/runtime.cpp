@@ -177,6 +177,7 @@ stage start_now() noexcept {
     mem::probe_glibc(false);
     read_options();
     begin_thread_ids();
+    watch_ends_of_kernel_threads();
     ::pthread_atfork(nullptr, nullptr, begin_anew_in_child);
     if (chosen.threads == model::one_to_one || (mem::glibc_refusal() != nullptr && !sanitized)) return stage::kernel_threads;
     find_resolver();

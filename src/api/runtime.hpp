@@ -14,6 +14,8 @@ namespace weft::engine::api {
 [[nodiscard]] strand* main_if_adopted() noexcept;
 /// For the next strand.
 [[nodiscard]] std::uint64_t new_number() noexcept;
+/// Once, before any strand on a kernel thread.
+void watch_ends_of_kernel_threads() noexcept;
 /// Makes the calling kernel thread, which the program made, a strand of its own kind.
 strand& adopt_kernel_thread() noexcept;
 /// As the standard wants it of a thread's constructor.

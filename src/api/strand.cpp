@@ -96,7 +96,7 @@ void reset(strand& t, const spawn_options& options) noexcept {
   t.alive = true;
   t.waits.what = waiting_for::kind::nothing;
   const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
-  ::memcpy(t.name, options.name.data(), length);
+  if (length != 0) ::memcpy(t.name, options.name.data(), length);  // an empty name may point nowhere
   t.name[length] = '\0';
 }
 
@@ -138,23 +138,25 @@ spinlock free_lock;
 constinit strand* free_kernel_strands = nullptr;
 constinit atomic<strand*> made_kernel_strands{nullptr};
 
+/// One whose kernel thread has ended. Null: none. The lock is an engine's: a thread that is preempted must not hold it.
+strand* take_free_kernel_strand() noexcept {
+  const locked hold(free_lock);
+  strand* s = free_kernel_strands;
+  if (s != nullptr) free_kernel_strands = s->next_free;
+  return s;
+}
 /// Its memory is never unmapped: who wakes it may look late.
-strand* take_kernel_strand() noexcept {
-  {
-    const locked hold(free_lock);
-    if (strand* s = free_kernel_strands) {
-      free_kernel_strands = s->next_free;
-      return s;
-    }
-  }
+strand* new_kernel_strand() noexcept {
   auto* s = new (std::nothrow) strand;
   if (s == nullptr) return nullptr;
-  const locked hold(free_lock);
-  s->next_made = made_kernel_strands.load(memory_order::relaxed);  // relaxed: under the lock
-  made_kernel_strands.store(s, memory_order::release);             // [made-1] release: who walks the list finds whole strands, and links
+  s->next_made = made_kernel_strands.load(memory_order::relaxed);  // relaxed: the exchange decides
+  // [made-1] release: who walks the list (acquire) finds whole strands, and their links. Nobody ever leaves it.
+  while (!made_kernel_strands.compare_exchange_weak(s->next_made, s, memory_order::release, memory_order::relaxed)) {  // relaxed: retry
+  }
   return s;
 }
 void give_kernel_strand(strand& s) noexcept {
+  s.alive = false;
   const locked hold(free_lock);
   s.next_free = free_kernel_strands;
   free_kernel_strands = &s;
@@ -167,28 +169,48 @@ void become_foreign(strand& s) noexcept {
 }
 
 strand* prepare_kernel_thread(std::size_t bytes, std::size_t alignment, void*& place) noexcept {
-  strand* t = take_kernel_strand();
+  strand& me = self();
+  strand* t = nullptr;
+  {
+    const section in(me);
+    t = take_free_kernel_strand();
+  }
+  if (t == nullptr) t = new_kernel_strand();
   if (t == nullptr) return nullptr;
   t->kind = thread_kind::foreign;
   t->callable = place = ::operator new(bytes, std::align_val_t{alignment < 16 ? 16 : alignment}, std::nothrow);
   t->stack_bytes = alignment < 16 ? 16 : alignment;  // for operator delete
   if (place != nullptr) return t;
+  const section in(me);
   give_kernel_strand(*t);
   return nullptr;
+}
+
+constinit pthread_key_t end_key{};
+
+/// libc calls it for a key's value, which it does after the thread_local destructors, as the end of a thread must come after them. What other
+/// keys' destructors do with locks afterwards is another strand's doing.
+void end_kernel_strand(void* raw) noexcept {
+  auto& me = *static_cast<strand*>(raw);
+  run_exit_actions(me);
+  current_thread = nullptr;
+  if (!me.started_here) return give_kernel_strand(me);
+  me.no_preempt.set(1);  // as a section: we are about to touch what belongs to others
+  strand_retired(me);
+}
+
+void end_with_kernel_thread(strand& me) noexcept {
+  if (::pthread_setspecific(end_key, &me) != 0) misuse("no memory for a kernel thread that uses weft");
 }
 
 void* kernel_thread_entry(void* raw) noexcept {
   auto& me = *static_cast<strand*>(raw);
   current_thread = &me;
   become_foreign(me);
+  end_with_kernel_thread(me);
   void* const callable = me.callable;
   me.run(callable);
   ::operator delete(callable, std::align_val_t{me.stack_bytes});
-  run_exit_actions(me);
-  // libc runs the thread_local destructors after us: what they do with locks is another kernel thread's doing.
-  current_thread = nullptr;
-  me.no_preempt.set(1);  // as a section: we are about to touch what belongs to others
-  strand_retired(me);
   return nullptr;
 }
 
@@ -200,18 +222,6 @@ int start_kernel_thread(strand& t) noexcept {
   ::pthread_attr_destroy(&attributes);
   return error;
 }
-
-/// Of a kernel thread that the program made, until it ends.
-struct guest_pass {
-  strand* held = nullptr;
-  ~guest_pass() {
-    if (held == nullptr) return;
-    current_thread = nullptr;
-    held->alive = false;
-    give_kernel_strand(*held);
-  }
-};
-thread_local guest_pass pass;
 
 void release_any(strand& s) noexcept {
   if (s.kind == thread_kind::foreign) {
@@ -227,15 +237,20 @@ strand* first_kernel_strand() noexcept { return made_kernel_strands.load(memory_
 
 std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters
 
+void watch_ends_of_kernel_threads() noexcept {
+  if (::pthread_key_create(&end_key, end_kernel_strand) != 0) misuse("no key (pthread_key_create) for the ends of kernel threads");
+}
+
 strand& adopt_kernel_thread() noexcept {
-  strand* s = take_kernel_strand();
+  strand* s = take_free_kernel_strand();
+  if (s == nullptr) s = new_kernel_strand();
   if (s == nullptr) misuse("no memory for a kernel thread that uses weft");
   become_foreign(*s);
   s->started_here = false;
   s->alive = true;
   s->number = new_number();
-  pass.held = s;
   current_thread = s;
+  end_with_kernel_thread(*s);
   return *s;
 }
 

@@ -9,6 +9,7 @@
 #include "sync/mutex.hpp"
 #include "sync/rwlock.hpp"
 #include "sync/semaphore.hpp"
+#include "weft/detail/strand.hpp"
 #include "weft/detail/sync.hpp"
 
 namespace weft::detail {
@@ -105,10 +106,13 @@ void notify_all(condition_state& c) noexcept {
   const section in(self());
   of(c).broadcast();
 }
-bool anybody_waits(condition_state& c) noexcept {
-  if (!of(c).anybody()) return false;
-  const section in(self());
-  return of(c).anybody_inside();
+void end_condition(condition_state& c) noexcept {
+  for (;; yield()) {  // those whose deadline passed at the same time still have to unlink themselves (condition.hpp, I3)
+    const section in(self());
+    // Asked under the list's lock, which the last one who left or notified has let go of then.
+    if (!of(c).anybody_inside()) return;
+    if (of(c).anybody_waits()) destroyed_in_use("condition_variable");
+  }
 }
 
 // -- semaphore --
@@ -165,6 +169,7 @@ bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
   return until_not_interrupted(me, what::shared_mutex, &m, when, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
 }
 void unlock_shared(shared_mutex_state& m) noexcept {
+  if (!word_of(m).is_held() || word_of(m).has_writer()) misuse("a shared_mutex is unlocked for reading, which nobody has locked so");
   if (word_of(m).unlock_read_fast()) return;
   const section in(self());
   word_of(m).unlock_read_slow(queues_of(m));

@@ -17,7 +17,7 @@ namespace weft::engine {
 
 void scheduler::make_ready(thread& t) noexcept {
   if (t.kind == thread_kind::foreign) {
-    t.foreign_wake.store(1, memory_order::release);  // [foreign-1] see park_foreign
+    t.foreign_wake.fetch_or(thread::made_ready, memory_order::release);  // [foreign-1] see park_foreign
     os::futex_wake(t.foreign_wake, 1);
     return;
   }

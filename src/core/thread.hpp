@@ -89,7 +89,9 @@ struct thread {
   deadline_node* timer = nullptr;     ///< Of the last wait with a deadline; no longer its own once it has fired.
   slot* timer_slot = nullptr;         ///< The slot whose timer queue holds it.
   atomic<nanoseconds> cpu_time{0};        ///< As far as it is accounted (core/cpu_time).
-  atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait.
+  atomic<std::uint32_t> foreign_wake{0};  ///< Futex word of a foreign thread's wait: made_ready, poked.
+  static constexpr std::uint32_t poked = 1;       ///< By a handler on the thread itself: there is something to look at.
+  static constexpr std::uint32_t made_ready = 2;  ///< By whoever claimed the wait.
   deadline_node own_timer;            ///< For when there is no memory for another.
   exception_state exceptions;         ///< Of a thread that borrows, while it does not run.
   [[no_unique_address]] stack_annotation stack;

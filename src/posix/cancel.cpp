@@ -44,7 +44,7 @@ void cancel_handler(int signal, siginfo_t* info, void* context) {
   auto& me = static_cast<user_thread&>(*t);
   if (me.no_preempt.raised()) {
     me.pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [pending-1] as in preempt_current
-    if (me.kind == thread_kind::foreign) me.foreign_wake.store(1, memory_order::relaxed);  // relaxed: keeps us from a sleep
+    if (me.kind == thread_kind::foreign) me.foreign_wake.fetch_or(thread::poked, memory_order::relaxed);  // relaxed: keeps us from a sleep
     return;
   }
   act_on_request(me);

@@ -57,7 +57,7 @@ void post(user_thread* me, int signal, const siginfo_t& info) noexcept {
 /// The current stretch must not be disturbed: its end, or whoever comes next on this carrier, looks.
 void mark_section(user_thread& me) noexcept {
   me.pending.fetch_or(pending_work::signals, memory_order::seq_cst);  // [pending-1] as in preempt_current
-  if (me.kind == thread_kind::foreign) me.foreign_wake.store(1, memory_order::relaxed);  // relaxed: ends our own sleep, or keeps us from one
+  if (me.kind == thread_kind::foreign) me.foreign_wake.fetch_or(thread::poked, memory_order::relaxed);  // relaxed: ends our own sleep, or keeps us from one
   if (me.on != nullptr) me.on->arrived.store(true, memory_order::relaxed);  // relaxed: same kernel thread
 }
 

@@ -47,6 +47,13 @@ class condition {
     const locked_list hold(*this);
     return !list_.empty();
   }
+  /// [section] Does a thread wait, neither woken nor out of time?
+  [[nodiscard]] bool anybody_waits() noexcept {
+    const locked_list hold(*this);
+    for (const waiter* w = list_.first(); w != nullptr; w = w->next)
+      if (ticket now{}; w->who->wait.current_ticket(now) && now == w->wait) return true;
+    return false;
+  }
 
  private:
   class locked_list {

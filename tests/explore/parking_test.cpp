@@ -64,8 +64,8 @@ body outsider_waits(nanoseconds patience) {
 
 TEST(park_foreign, no_wakeup_is_lost) { expect_sound(outsider_waits(never), 10000, 10000); }
 TEST(park_foreign, deadlines_and_wakeups_race) { expect_sound(outsider_waits(100'000), 10000, 10000); }
-TEST(park_foreign, clearing_the_futex_word_after_the_look_is_found) {
-    expect_fault_found("foreign.clears_after_the_look", outsider_waits(never));
+TEST(park_foreign, clearing_the_futex_word_before_the_sleep_is_found) {
+    expect_fault_found("foreign.clears_before_the_sleep", outsider_waits(never));
 }
 
 /// As pthread_once: one does it, the others wait for the word to change; `outsiders` of them are kernel threads.

@@ -38,7 +38,8 @@ struct condition_state {
 WEFT_EXPORT bool wait(condition_state& c, mutex_state& m, deadline when) noexcept;
 WEFT_EXPORT void notify_one(condition_state& c) noexcept;
 WEFT_EXPORT void notify_all(condition_state& c) noexcept;
-[[nodiscard]] WEFT_EXPORT bool anybody_waits(condition_state& c) noexcept;
+/// Nobody may wait; those whose time was up are waited for, until they have left.
+WEFT_EXPORT void end_condition(condition_state& c) noexcept;
 
 struct semaphore_state {
   explicit semaphore_state(std::uint32_t value) noexcept : word(value) {}

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 namespace weft::detail {
 
@@ -33,8 +34,13 @@ deadline deadline_after(const std::chrono::duration<Rep, Period>& span) {
 /// For steady_clock the very point; for another clock as far away as it is now. The caller looks at that clock again afterwards.
 template <class Clock, class Duration>
 deadline deadline_at(const std::chrono::time_point<Clock, Duration>& when) {
-  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) return to_nanoseconds(when.time_since_epoch());
-  else return deadline_after(when - Clock::now());
+  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
+    return to_nanoseconds(when.time_since_epoch());
+  } else {
+    // Not `when - now`: the difference of the farthest points is more than their own type holds.
+    using fine = std::chrono::duration<long double, std::nano>;
+    return deadline_after(fine(when.time_since_epoch()) - fine(Clock::now().time_since_epoch()));
+  }
 }
 
 /// Waits by `attempt(deadline)` until it succeeds or `Clock` says that the time is up: a clock may be set while we wait.
