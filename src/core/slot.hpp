@@ -19,7 +19,7 @@ struct carrier;
 /// What the monitor asks of the next pick: a queue before `newest`.
 enum class rotation : std::uint8_t {
   none,
-  queue_first,   ///< A slice is over: the slot's own queue has waited for its turn.
+  in_turn,       ///< A slice is over: the slot's own queue and the global one by turns, so that neither waits for ever.
   global_first,  ///< Somebody was woken while one thread went on and on: that is what the thread gives way to.
 };
 
@@ -33,6 +33,7 @@ struct alignas(64) slot {
   atomic<std::uint64_t> switches{0};
   atomic<std::uint64_t> slices{0};  ///< Like switches, but a thread taken from `newest` continues the slice.
   atomic<rotation> rotate{rotation::none};
+  bool global_turn = false;         ///< The holder's: whose turn it was at the last rotation.
 
   atomic<carrier*> holder{nullptr};
 

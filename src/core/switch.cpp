@@ -164,7 +164,8 @@ thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
   s.rotate.store(rotation::none, memory_order::relaxed);  // relaxed: a request
   thread* newest = s.swap_newest(nullptr);
   slot::bump(s.slices);
-  const bool global_first = asked == rotation::global_first;
+  const bool global_first = asked == rotation::global_first || !s.global_turn;
+  s.global_turn = global_first;
   thread* t = global_first ? global_.pop() : s.queue.pop();
   if (t == nullptr) t = global_first ? s.queue.pop() : global_.pop();
   if (t == nullptr) return newest;

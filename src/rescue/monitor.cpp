@@ -155,7 +155,7 @@ bool monitor::look_at_slot(slot& s, watch& w, nanoseconds_at now) noexcept {
   if (!stands) {
     // It switches, but perhaps only between threads that wake each other.
     if (now - w.slice_at >= scheduler_.options().slice)
-      s.rotate.store(rotation::queue_first, memory_order::relaxed);  // relaxed: a request
+      s.rotate.store(rotation::in_turn, memory_order::relaxed);  // relaxed: a request
     return true;
   }
   const std::int32_t tid = c->tid.load(memory_order::relaxed);  // relaxed: a wrong one is told apart by claim
@@ -238,7 +238,7 @@ void monitor::consider_preemption(slot& s, carrier& c, watch& w, nanoseconds_at 
   if (!slice_over && !scheduler_.global().empty())
     s.rotate.store(rotation::global_first, memory_order::relaxed);  // relaxed: a request
   else if (slice_over)
-    s.rotate.store(rotation::queue_first, memory_order::relaxed);  // relaxed: a request
+    s.rotate.store(rotation::in_turn, memory_order::relaxed);  // relaxed: a request
   os::signal_kernel_thread(c.tid.load(memory_order::relaxed), os::preempt_signal);           // relaxed: a hint
   acted_ = true;
 }
