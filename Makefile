@@ -4,7 +4,7 @@
 #   make run      install what is missing, build, compare the models on a server with a thread per connection
 #   make test     install what is missing, build, run every test: release, ASan+UBSan, TSan, and the clang build
 #   make build    build the release preset          make check    the quick tests only
-#   make bench    native against Weft, into docs/benchmarks.md
+#   make bench    native against Weft, into docs/benchmarks.md; the C++ library against its rivals, into docs/benchmarks-library.md
 #   make conformance [SUBSET=REGEX]  the Open POSIX test suite, natively and under each model, into docs/conformance.md
 #   make docs     the C++ library's reference, by doxygen, into build/release/docs/html
 #   make install PREFIX=/usr/local                  make clean
@@ -12,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: build run test check bench conformance docs install clean deps test-deps conformance-deps docs-deps release-tests asan-tests tsan-tests clang-build
+.PHONY: build run test check bench conformance docs install clean deps test-deps bench-deps conformance-deps docs-deps release-tests asan-tests tsan-tests clang-build
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -70,9 +70,16 @@ check:
 	$(call build_preset,release)
 	ctest --preset release --no-tests=error -LE 'programs|stress|faults|consumers' -j $(JOBS)
 
-bench: deps
+# Without rivals there are fewer columns, that is all.
+bench-deps:
+	@scripts/install-deps.sh bench || echo "make: going on without the rivals that are missing" >&2
+
+bench: deps bench-deps
 	$(call build_preset,release)
-	python3 bench/run.py
+	status=0
+	python3 bench/run.py || status=1
+	python3 bench/library.py || status=1
+	exit $$status
 
 conformance-deps:
 	@scripts/install-deps.sh conformance

@@ -149,10 +149,10 @@ def installed(program):
     return not isinstance(program, Server) or program.argv[0].startswith("{") or shutil.which(program.argv[0]) is not None
 
 
-def run_once(argv):
+def run_once(argv, environment=None):
     """What it printed, as {key: (value, unit)}; or in words why there is nothing."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, env=environment)
     except subprocess.TimeoutExpired:
         return None, "no end after 300 s"
     if "runs in model 1:1" in done.stderr:
@@ -242,14 +242,18 @@ def table(results, failures, runs):
     return "\n".join(lines + [f"- Failed: {failure}" for failure in failures] + [""] * bool(failures))
 
 
-def put_into_readme(results, runs, readme=ROOT / "README.md"):
-    """Replaces what stands between the two markers, if they are there, by the lines that have a goal."""
-    before, begin, rest = readme.read_text().partition(MARKERS[0])
-    _, end, after = rest.partition(MARKERS[1])
-    if not end:
-        return
+def put_between(markers, lines, document=ROOT / "README.md"):
+    """Replaces what stands between the two markers, if they are there."""
+    before, begin, rest = document.read_text().partition(markers[0])
+    _, end, after = rest.partition(markers[1])
+    if end:
+        document.write_text("\n".join([before + begin, *lines, end + after]))
+
+
+def put_into_readme(results, runs):
+    """The lines that have a goal."""
     lines = [f"Medians of {runs} runs, in brackets the least and the most. On {machine()}.", "", *rows([each for each in FIGURES if each.goal], results)]
-    readme.write_text("\n".join([before + begin, *lines, end + after]))
+    put_between(MARKERS, lines)
 
 
 def main():
@@ -272,4 +276,5 @@ def main():
     return 1 if failures else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,9 +3,12 @@
 
 #include <cxxabi.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
+#include <link.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -109,6 +112,30 @@ void find_resolver() noexcept {
   if (::pthread_join(handle, &place) == 0) mem::use_resolver_place(reinterpret_cast<std::size_t>(place));
 }
 
+/// A thread that is preempted in malloc holds its lock until it runs again. Others block in the kernel for it, one carrier each; and a new
+/// carrier cannot be made, since that takes malloc, too (os/kernel_thread.cpp). So nobody is preempted in libc, in the loader, and in
+/// whatever library malloc comes from.
+void spare_libc() noexcept {
+  struct search {
+    std::uintptr_t of[3];
+  } wanted{{reinterpret_cast<std::uintptr_t>(&::malloc), reinterpret_cast<std::uintptr_t>(&::gnu_get_libc_version), ::getauxval(AT_BASE)}};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* module, std::size_t, void* raw) {
+        const auto& w = *static_cast<search*>(raw);
+        if (module->dlpi_name == nullptr || module->dlpi_name[0] == '\0') return 0;  // the program itself is to be preempted
+        for (int i = 0; i < module->dlpi_phnum; ++i) {
+          const auto& part = module->dlpi_phdr[i];
+          if (part.p_type != PT_LOAD || (part.p_flags & PF_X) == 0) continue;
+          const std::uintptr_t low = module->dlpi_addr + part.p_vaddr, high = low + part.p_memsz;
+          bool ours = module->dlpi_addr == w.of[2];
+          for (const std::uintptr_t at : w.of) ours |= at >= low && at < high;
+          if (ours) spare_code(low, high);
+        }
+        return 0;
+      },
+      &wanted);
+}
+
 /// The calling kernel thread becomes the first carrier, and `me` the thread on it.
 int start_engine(strand& me) noexcept {
   me.no_preempt.set(0);
@@ -182,6 +209,7 @@ stage start_now() noexcept {
     if (chosen.threads == model::one_to_one || (mem::glibc_refusal() != nullptr && !sanitized)) return stage::kernel_threads;
     find_resolver();
     mem::probe_malloc_cache();
+    spare_libc();
     if (install_preemption() != 0) return stage::kernel_threads;
   }
   thread* me = current();

@@ -24,7 +24,8 @@ namespace weft::engine::os {
 #if WEFT_KERNEL_THREADS_ARE_LIBCS
 
 // pthread_create calls malloc, whose lock may be held by the very thread that waits for a kernel thread to run on. So those who
-// ask only write their request down, and a kernel thread of libc's own, which waits for nothing else, makes what is wanted.
+// ask only write their request down, and a kernel thread of libc's own makes what is wanted. It waits for malloc's lock if it must: who
+// holds that is running, since threads are not preempted there (preempt/preempt.hpp, spare_code).
 
 namespace {
 struct request {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "arch/program_counter.hpp"
 #include "core/cpu_time.hpp"
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
@@ -10,7 +11,26 @@
 
 namespace weft::engine {
 
-void preempt_current(int, siginfo_t*, void*) noexcept {
+namespace {
+struct stretch_of_code {
+  std::uintptr_t low, high;
+};
+constexpr int most_spared = 8;
+constinit stretch_of_code spared[most_spared];
+constinit int spared_count = 0;
+
+bool is_spared(std::uintptr_t at) noexcept {
+  for (int i = 0; i < spared_count; ++i)
+    if (at >= spared[i].low && at < spared[i].high) return true;
+  return false;
+}
+}  // namespace
+
+void spare_code(std::uintptr_t low, std::uintptr_t high) noexcept {
+  if (spared_count < most_spared) spared[spared_count++] = {low, high};
+}
+
+void preempt_current(int, siginfo_t*, void* frame) noexcept {
   thread* me = current();
   if (me == nullptr || me->kind != thread_kind::user || me->thread_pointer == 0) return;
   if (me->no_preempt.raised()) {
@@ -19,6 +39,7 @@ void preempt_current(int, siginfo_t*, void*) noexcept {
     me->pending.fetch_or(pending_work::preempt, memory_order::seq_cst);
     return;
   }
+  if (spared_count != 0 && is_spared(arch::program_counter(frame))) return;  // the monitor asks again
   const int saved = errno;
   {
     const section in(*me);

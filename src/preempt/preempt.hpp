@@ -3,6 +3,8 @@
 #pragma once
 #include <signal.h>
 
+#include <cstdint>
+
 namespace weft::engine {
 
 /// The handler for os::preempt_signal; install with SA_NODEFER | SA_RESTART | SA_SIGINFO and without SA_ONSTACK: the
@@ -11,5 +13,9 @@ void preempt_current(int signal, siginfo_t* info, void* context) noexcept;
 
 /// Installs the handler. Returns 0 or an errno code. For programs without a signal layer of their own (tests, tools).
 int install_preemption() noexcept;
+
+/// No thread is preempted while it stands in this code: it may hold a lock that makers of kernel threads need (malloc's). Before the
+/// first preemption.
+void spare_code(std::uintptr_t low, std::uintptr_t high) noexcept;
 
 }  // namespace weft::engine
