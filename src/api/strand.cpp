@@ -67,11 +67,12 @@ void release(strand& s) noexcept {
   thread* successor = nullptr;
   {
     locked hold(me.life_lock);
-    // A joiner that is parked runs next, at once: it has waited for just this.
-    if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user &&
-        me.joiner->who->wait.claim(me.joiner->wait, wake_reason::owner) == claim_result::parked) {
-      successor = me.joiner->who;
-      me.joiner = nullptr;
+    // A joiner that is parked runs next, at once: it has waited for just this. One that is claimed before it has parked looks again.
+    if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user) {
+      thread* const who = me.joiner->who;
+      const claim_result claimed = who->wait.claim(me.joiner->wait, wake_reason::owner);
+      if (claimed == claim_result::parked) successor = who;
+      if (claimed != claim_result::lost) me.joiner = nullptr;
     }
   }
   me.on->home->retire(me, successor);
