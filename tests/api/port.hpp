@@ -177,7 +177,9 @@ void use_coordination(std::ostream& out) {
 
   sut::once_flag once;
   int calls = 0;
+#if !defined(__SANITIZE_THREAD__)  // its pthread_once, on which std::call_once is built, hangs after an exception
   note_error(out, "once", [&] { sut::call_once(once, [&] { ++calls, throw std::runtime_error("first"); }); });
+#endif
   sut::call_once(once, [&](int n) { calls += n; }, 10);
   sut::call_once(once, [&](int n) { calls += n; }, 100);
   out << "calls " << calls << '\n';
