@@ -89,7 +89,11 @@ int mutex_word::lock_slow(thread& me, wait_list& list, nanoseconds_at deadline, 
     unlock_list(list);
     const wake_reason why = park(me, w.wait, deadline);
     if (why == wake_reason::owner) {
-      if (w.granted) return 0;
+      if (w.granted) {
+        // [mutex-2] acquire: who handed us the lock is done with the list, also if it claimed us before we had parked; we may destroy the mutex.
+        for (int wait = 0; (word_.load(memory_order::acquire) & list_locked) != 0;) wait_a_moment(wait);
+        return 0;
+      }
       woken_before = true;
       continue;
     }

@@ -133,9 +133,10 @@ int rwlock_word::wait_slow(thread& me, rwlock_queues q, nanoseconds_at deadline,
   word_.fetch_and(~list_locked, memory_order::release);  // [rwlock-2] our link
   const wake_reason why = park(me, w.wait, deadline);
   if (why == wake_reason::owner) {
-    // [rwlock-1] acquire, and through the claim: the lock is ours. But a last holder claims before it stores our share.
-    if (as == role::reader && !fault("rwlock.runs_ahead"))
-      for (int turn = 0; (word_.load(memory_order::acquire) & writer) != 0;) wait_a_moment(turn);
+    // [rwlock-1] acquire, and through the claim: the lock is ours. But a last holder claims before it stores our share, and lets go of the lists.
+    const std::uint64_t not_yet = as == role::reader ? writer : list_locked;
+    if (as == role::writer || !fault("rwlock.runs_ahead"))
+      for (int wait = 0; (word_.load(memory_order::acquire) & not_yet) != 0;) wait_a_moment(wait);  // [rwlock-1] as said
     return 0;
   }
   leave(w, q, as);

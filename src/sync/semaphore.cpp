@@ -56,7 +56,14 @@ int semaphore_word::wait_slow(thread& me, wait_list& list, nanoseconds_at deadli
   list.push_back(w);
   word_.fetch_and(~list_locked, memory_order::release);  // [sem-2] our link
   const wake_reason why = park(me, w.wait, deadline);
-  if (why == wake_reason::owner) return 0;
+  if (why == wake_reason::owner) {
+    // A poster claims before it lets go of the list. If we had not parked yet it may still be there, and we may destroy the semaphore (I2).
+    for (int turn = 1; (word_.load(memory_order::acquire) & list_locked) != 0; ++turn) {  // [sem-2] acquire: it is done
+      if (turn % 128 == 0) give_cpu_away();
+      pause_cpu();
+    }
+    return 0;
+  }
   lock_list(list);
   list.remove(w);
   word_.fetch_and(kept(list), memory_order::release);  // [sem-2] our unlinking

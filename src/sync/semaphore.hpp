@@ -6,8 +6,8 @@
 // I1  A waiter links itself by an exchange that finds value 0; a poster adds to the value only by an exchange that finds
 //     no `waiters`, or under list_locked when nobody could be claimed. Both are on one word: a token never lies beside a
 //     sleeping waiter.
-// I2  A poster's last touch is the one exchange that publishes the token, or that releases list_locked: the semaphore may
-//     be destroyed by the thread that takes the token.
+// I2  A poster's last touch is the one exchange that publishes the token, or that releases list_locked, for which the waiter
+//     that it claimed waits: the semaphore may be destroyed by the thread that takes the token.
 // A token goes straight to the waiter that is woken; nobody can take it on the way.
 #pragma once
 #include <cstdint>
