@@ -281,6 +281,8 @@ TYPED_TEST(Conditions, PingPong) {
     for (int i = 0; i < 200; ++i) {
       typename TypeParam::lock hold(m);
       changed.wait(hold, [&] { return turn % 2 == me; });
+      hold.unlock();
+      const std::lock_guard alone(m);  // where waiters share the lock, no two may look and change at once
       ++turn;
       changed.notify_one();
     }
