@@ -71,7 +71,7 @@ def check_api(library):
     given = exported(library)
     if not given:
         return [f"{library}:0: exports nothing"]
-    wrong = sorted(name for name in given if not API.match(name))
+    wrong = sorted(name for name in given if name != "weft_library" and not API.match(name))
     names = subprocess.run(["c++filt", *wrong], check=True, capture_output=True, text=True).stdout.splitlines() if wrong else []
     return [f"{library}:0: exports {name}, which is not in weft::, or is the engine's" for name in names]
 

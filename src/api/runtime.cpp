@@ -267,6 +267,9 @@ void throw_start_failed(int error) { throw std::system_error(error, std::generic
 
 }  // namespace weft::engine::api
 
+/// The preloaded library looks whether it is there, and stands aside.
+extern "C" [[gnu::visibility("default")]] void weft_library() {}
+
 namespace weft {
 
 using namespace weft::engine;

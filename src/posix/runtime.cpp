@@ -38,6 +38,7 @@ extern char** environ;
 [[gnu::weak]] void __tsan_init();
 [[gnu::weak]] void __asan_init();
 [[gnu::weak]] void __msan_init();
+[[gnu::weak]] void weft_library();
 }
 
 namespace weft::engine::posix {
@@ -155,7 +156,9 @@ void decide(text<600>& line) noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
     libc._exit(2);
   }
-  if (runtime.chosen.threads == model::one_to_one) {
+  // A program with the C++ library has an engine already, which reads the same options.
+  if (runtime.chosen.threads == model::one_to_one || &weft_library != nullptr) {
+    runtime.chosen.threads = model::one_to_one;
     runtime.now = stage::native;
     return;
   }
