@@ -124,7 +124,9 @@ template <class R>
 class future : public detail::future_base<R> {
  public:
   future() noexcept = default;
+  /// `from` refers to nothing afterwards.
   future(future&&) noexcept = default;
+  /// What it referred to before is let go.
   future& operator=(future&&) noexcept = default;
   future(const future&) = delete;
   future& operator=(const future&) = delete;
@@ -150,10 +152,15 @@ template <class R>
 class shared_future : public detail::future_base<R> {
  public:
   shared_future() noexcept = default;
+  /// Another one of the same result.
   shared_future(const shared_future&) noexcept = default;
+  /// `from` refers to nothing afterwards.
   shared_future(shared_future&&) noexcept = default;
+  /// As future::share.
   shared_future(future<R>&& from) noexcept : detail::future_base<R>(std::move(from.state_)) {}  // implicit, as in std
+  /// Another one of the same result; what it referred to before is let go.
   shared_future& operator=(const shared_future&) noexcept = default;
+  /// What it referred to before is let go.
   shared_future& operator=(shared_future&&) noexcept = default;
 
   /// Waits; the value itself, const, which lives as long as a future or provider of it; or throws the exception that was stored.
@@ -170,12 +177,18 @@ class promise : public detail::promise_base<R> {
 
  public:
   using detail::promise_base<R>::promise_base;
+  /// Exchanges what they refer to.
   void swap(promise& other) noexcept { this->swap_with(other); }
+  /// Exchanges what they refer to.
   friend void swap(promise& a, promise& b) noexcept { a.swap(b); }
 
+  /// Stores the result and makes it ready.
   void set_value(const R& value) { this->store(when::now, value); }
+  /// Stores the result and makes it ready.
   void set_value(R&& value) { this->store(when::now, std::move(value)); }
+  /// Stores the result now; it is ready when the caller has ended.
   void set_value_at_thread_exit(const R& value) { this->store(when::caller_ends, value); }
+  /// Stores the result now; it is ready when the caller has ended.
   void set_value_at_thread_exit(R&& value) { this->store(when::caller_ends, std::move(value)); }
 };
 
@@ -186,10 +199,14 @@ class promise<R&> : public detail::promise_base<R&> {
 
  public:
   using detail::promise_base<R&>::promise_base;
+  /// Exchanges what they refer to.
   void swap(promise& other) noexcept { this->swap_with(other); }
+  /// Exchanges what they refer to.
   friend void swap(promise& a, promise& b) noexcept { a.swap(b); }
 
+  /// Stores the result and makes it ready.
   void set_value(R& object) { this->store(when::now, object); }
+  /// Stores the result now; it is ready when the caller has ended.
   void set_value_at_thread_exit(R& object) { this->store(when::caller_ends, object); }
 };
 
@@ -198,10 +215,14 @@ template <>
 class promise<void> : public detail::promise_base<void> {
  public:
   using promise_base::promise_base;
+  /// Exchanges what they refer to.
   void swap(promise& other) noexcept { swap_with(other); }
+  /// Exchanges what they refer to.
   friend void swap(promise& a, promise& b) noexcept { a.swap(b); }
 
+  /// Stores the result and makes it ready.
   void set_value() { store(when::now); }
+  /// Stores the result now; it is ready when the caller has ended.
   void set_value_at_thread_exit() { store(when::caller_ends); }
 };
 
@@ -259,6 +280,7 @@ struct signature_of<R (T::*)(Arguments...) const& noexcept> : std::type_identity
 /// std::packaged_task.
 template <class Signature>
 class packaged_task;
+/// A function and the result of its one call.
 template <class R, class... Arguments>
 class packaged_task<R(Arguments...)> : public detail::provider<R, detail::task_state<R, Arguments...>> {
   using base = detail::provider<R, detail::task_state<R, Arguments...>>;
@@ -266,16 +288,22 @@ class packaged_task<R(Arguments...)> : public detail::provider<R, detail::task_s
 
  public:
   packaged_task() noexcept = default;
+  /// Keeps a copy of `f`. Throws std::bad_alloc, or what copying throws.
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, packaged_task> && std::is_invocable_r_v<R, std::decay_t<F>&, Arguments...>)
   explicit packaged_task(F&& f) : base(detail::task_state_with<std::decay_t<F>, R, Arguments...>::make(std::forward<F>(f))) {}
+  /// `from` refers to nothing afterwards.
   packaged_task(packaged_task&&) noexcept = default;
+  /// What it referred to before is let go.
   packaged_task& operator=(packaged_task&&) noexcept = default;
   packaged_task(const packaged_task&) = delete;
   packaged_task& operator=(const packaged_task&) = delete;
 
+  /// Is there a function?
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(this->state_); }
+  /// Exchanges what they refer to.
   void swap(packaged_task& other) noexcept { this->swap_with(other); }
+  /// Exchanges what they refer to.
   friend void swap(packaged_task& a, packaged_task& b) noexcept { a.swap(b); }
 
   /// Calls the function and stores what it returns or throws. Throws future_error: no_state, promise_already_satisfied.
@@ -290,8 +318,10 @@ class packaged_task<R(Arguments...)> : public detail::provider<R, detail::task_s
   }
 };
 
+/// The function's own signature.
 template <class R, class... Arguments>
 packaged_task(R (*)(Arguments...)) -> packaged_task<R(Arguments...)>;
+/// The signature of its call operator.
 template <class F, class Signature = typename detail::signature_of<decltype(&F::operator())>::type>
 packaged_task(F) -> packaged_task<Signature>;
 
