@@ -189,9 +189,13 @@ void begin_anew_in_child() noexcept {
   mem::stacks.begin_anew();
   begin_thread_ids();
   if (thread* me = current(); me != nullptr && me->kind == thread_kind::user) {
+    // libc's fork has listed the caller's block among its own stacks; main's is one.
+    if (me != main_if_adopted() && me->on->thread_pointer != arch::thread_pointer()) mem::leave_list_of_libc(arch::thread_pointer());
     me->kind = thread_kind::foreign;
     me->no_preempt.set(0);
     me->on = nullptr;
+    me->pending.store(0, memory_order::relaxed);  // relaxed: the child has one thread
+    me->timer = nullptr;
   }
   now.store(stage::untouched, memory_order::relaxed);  // relaxed: as above
 }

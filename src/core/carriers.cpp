@@ -5,6 +5,8 @@
 // It is never unmapped; records of carriers that ended are used again.
 #include <errno.h>
 
+#include <cstring>
+
 #include "arch/thread_pointer.hpp"
 #include "base/assert.hpp"
 #include "core/scheduler.hpp"
@@ -187,15 +189,20 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   c->thread_pointer = arch::thread_pointer();  // the sanitizer's state lives there
   learn_storage(*c);
-#endif
-  if (os::kernel_threads_are_libcs && c->thread_pointer != arch::thread_pointer()) {  // for those that borrow it
+#else
+  if constexpr (os::kernel_threads_are_libcs) {  // storage for those that borrow it
+    c->thread_pointer = mem::thread_pointer_below(c);  // in a forked child the record was another carrier's
+    const std::uintptr_t low = mem::thread_block_low(c->thread_pointer);
+    std::memset(reinterpret_cast<void*>(low), 0, reinterpret_cast<std::uintptr_t>(c) - low);
     if (!mem::build_block(c->thread_pointer)) return ENOMEM;
     mem::set_thread_id(c->thread_pointer, new_thread_id());
     const std::uintptr_t mine = arch::thread_pointer();
     os::set_thread_pointer_slowly(c->thread_pointer);
     mem::begin_on_block();
     os::set_thread_pointer_slowly(mine);
+    learn_storage(*c);
   }
+#endif
   c->context = arch::make_context(stack_top(*c), loop_entry, c);
   c->current.store(&me, memory_order::relaxed);  // relaxed: as above
   os::set_signal_stack(c->signal_stack, signal_stack_bytes);

@@ -140,7 +140,6 @@ void scheduler::rouse(carrier& c, std::uint32_t why) noexcept {
     while (c.in_wait.load(memory_order::seq_cst) &&                // [rouse-1]
            c.wake_word.load(memory_order::relaxed) == why) {       // relaxed: a later look does as well
       os::signal_kernel_thread(c.tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: it does not change
-      if (fault("rouse.signals_once")) break;
       os::sleep_for(20 * microsecond);
     }
   }

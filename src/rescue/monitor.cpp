@@ -99,14 +99,14 @@ bool monitor::look(nanoseconds_at now) noexcept {
     scheduler_.fire_timers(now);
     acted_ = true;
   }
+  const bool unwatched = scheduler_.events_unwatched() && !fault("doze.over_events");
+  if (unwatched) scheduler_.send_somebody_to_look();
   bool waiting = !scheduler_.global().empty();
   if (waiting && scheduler_.idle().slots() != 0) scheduler_.wake_one_more();
   for (std::uint32_t i = 0; i < scheduler_.slot_count(); ++i)
     waiting |= look_at_slot(scheduler_.slot_at(i), watches_[i], now);
   if (waiting) look_at_strays();
   judge_pace(now);
-  const bool unwatched = scheduler_.events_unwatched() && !fault("doze.over_events");
-  if (unwatched) scheduler_.send_somebody_to_look();
   return waiting || unwatched;
 }
 

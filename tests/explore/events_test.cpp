@@ -214,10 +214,6 @@ TEST(events, seen_beside_a_blocked_carrier) {
 TEST(events, seen_beside_work) { expect_sound(an_event_beside_work(monitored({.slots = 1, .carriers = 1, .spare = 2})), 4000, 3000); }
 TEST(events, seen_beside_work_on_two_slots) { expect_sound(an_event_beside_work(monitored({.slots = 2, .carriers = 2, .spare = 1})), 4000, 3000); }
 
-// The monitor's signal has no effect on a carrier that is not inside the source yet: once is not enough.
-TEST(events, a_single_signal_is_found) {
-    expect_fault_found("rouse.signals_once", the_watcher_is_called_away(monitored({.slots = 1, .carriers = 1, .spare = 0})), 400000);
-}
 // It may doze only while a carrier watches, or nobody waits for events.
 TEST(events, a_monitor_that_dozes_over_events_is_found) {
     expect_fault_found("doze.over_events", an_event_beside_a_blocked_carrier(monitored({.slots = 1, .carriers = 1, .spare = 2})), 40000);
