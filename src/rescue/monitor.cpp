@@ -116,7 +116,7 @@ void monitor::judge_pace(nanoseconds_at now) noexcept {
   bool brisk = false;
   for (std::uint32_t i = 0; i < scheduler_.slot_count(); ++i) {
     watch& w = watches_[i];
-    brisk |= (w.switches - w.paced_switches) * millisecond >= brisk_switches_per_millisecond * (now - paced_at_);
+    brisk |= (w.switches - w.paced_switches) * millisecond >= brisk_switches_per_millisecond * static_cast<std::uint64_t>(now - paced_at_);
     w.paced_switches = w.switches;
   }
   paced_at_ = now;
