@@ -157,7 +157,9 @@ int start_engine(strand& me) noexcept {
 /// Where the runtime was started by another kernel thread than main's: that one must not become a carrier, it may end.
 void* host(void* raw) noexcept {
   auto& started = *static_cast<atomic<std::uint32_t>*>(raw);
-  strand& me = *new strand;
+  static constinit strand* hosted = nullptr;  // leak checkers find it here; on its own stack they do not always
+  hosted = new strand;
+  strand& me = *hosted;
   const int error = start_engine(me);
   started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1] release: whoever waits for the start finds the engine as it was started, see below
   os::futex_wake(started, 1);
