@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -139,15 +140,15 @@ class scope {
 
   template <class F, class... Arguments>
   void start(const spawn_options& options, bool as_fiber, F&& f, Arguments&&... arguments) {
-    auto body = [this, f = std::decay_t<F>(std::forward<F>(f))](std::decay_t<Arguments>... copies) mutable {
+    using parts_of_call = std::tuple<std::decay_t<F>, std::decay_t<Arguments>...>;
+    auto body = [this, parts = std::optional<parts_of_call>(std::in_place, std::forward<F>(f), std::forward<Arguments>(arguments)...)]() mutable {
       std::exception_ptr failure;
       try {
-        // What the child was called with is gone before the scope hears of its end.
-        auto mine = std::move(f);
-        call(std::move(mine), stop_.get_token(), std::move(copies)...);
+        std::apply([this](auto&& function, auto&&... rest) { call(std::move(function), stop_.get_token(), std::move(rest)...); }, std::move(*parts));
       } catch (...) {
         failure = std::current_exception();
       }
+      parts.reset();  // what the child was called with is gone before the scope hears of its end
       ended(std::move(failure));
     };
     {
@@ -155,7 +156,7 @@ class scope {
       ++children_;
     }
     try {
-      detail::detach(detail::spawn(options, as_fiber, std::move(body), std::forward<Arguments>(arguments)...));
+      detail::detach(detail::spawn(options, as_fiber, std::move(body)));
     } catch (...) {
       ended(nullptr);
       throw;
