@@ -13,7 +13,7 @@ namespace weft::engine {
 
 namespace {
 struct stretch_of_code {
-  std::uintptr_t low, high;
+  std::uintptr_t low = 0, high = 0;
 };
 constexpr int most_spared = 8;
 constinit stretch_of_code spared[most_spared];
