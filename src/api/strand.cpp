@@ -23,8 +23,6 @@
 
 namespace weft::engine::api {
 
-struct exit_action : detail::exit_action {};
-
 namespace {
 
 /// Beyond what the program asked for: the frame of a preempting signal (with all vector registers) may need it.
@@ -37,14 +35,15 @@ strand* from(detail::strand_handle* s) noexcept { return reinterpret_cast<strand
 const strand* from(const detail::strand_handle* s) noexcept { return reinterpret_cast<const strand*>(s); }
 
 void run_exit_actions(strand& me) noexcept {
-  while (exit_action* a = me.at_exit) {
-    me.at_exit = static_cast<exit_action*>(a->next);
+  while (detail::exit_action* a = me.at_exit) {
+    me.at_exit = a->next;
     a->run(a);
   }
 }
 
 /// [section] Its mapping goes back to the pool, as prepare_thread_block expects it.
 void release(strand& s) noexcept {
+  s.alive = false;
   if (s.thread_pointer == 0) {
     s.thread_pointer = mem::thread_pointer_below(&s);
     if (!s.block_built) s.abandoned = true;  // a fiber's stack lay where a block would be
@@ -64,18 +63,7 @@ void release(strand& s) noexcept {
   }
   run_exit_actions(me);
   const section in(me);
-  thread* successor = nullptr;
-  {
-    locked hold(me.life_lock);
-    // A joiner that is parked runs next, at once: it has waited for just this. One that is claimed before it has parked looks again.
-    if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user) {
-      thread* const who = me.joiner->who;
-      const claim_result claimed = who->wait.claim(me.joiner->wait, wake_reason::owner);
-      if (claimed == claim_result::parked) successor = who;
-      if (claimed != claim_result::lost) me.joiner = nullptr;
-    }
-  }
-  me.on->home->retire(me, successor);
+  me.on->home->retire(me, me.life.claim_parked_joiner());
 }
 
 /// The first function on a new stack.
@@ -89,9 +77,8 @@ void strand_entry(void* raw) noexcept {
 }
 
 void reset(strand& t, const spawn_options& options) noexcept {
-  t.ended = t.detached = false;
+  t.life.begin_anew(false);
   t.started_here = true;
-  t.joiner = nullptr;
   t.at_exit = nullptr;
   t.number = new_number();
   t.alive = true;
@@ -257,21 +244,8 @@ strand& adopt_kernel_thread() noexcept {
 
 void strand_retired(thread& raw) noexcept {
   auto& t = static_cast<strand&>(raw);
-  bool release = false;
-  thread* joiner = nullptr;
-  {
-    const locked hold(t.life_lock);
-    t.ended = true;
-    t.alive = false;
-    release = t.detached;
-    if (t.joiner != nullptr) {
-      thread* who = t.joiner->who;
-      if (who->wait.claim(t.joiner->wait, wake_reason::owner) == claim_result::parked) joiner = who;
-      t.joiner = nullptr;
-    }
-  }
-  if (joiner != nullptr) sync::make_ready(*joiner);
-  if (release) release_any(t);
+  t.alive = false;
+  if (t.life.finish()) release_any(t);
 }
 
 }  // namespace weft::engine::api
@@ -321,23 +295,13 @@ void abandon(strand_handle* s) noexcept {
 bool join(strand_handle* s, deadline when) noexcept {
   strand& t = *from(s);
   strand& me = self();
-  sync::waiter w(me);
   const wait_note note(me, waiting_for::kind::end_of, &t, when);
-  for (;;) {
-    const section in(me);
-    {
-      const locked hold(t.life_lock);
-      if (t.ended) break;
-      w.wait = me.wait.prepare();
-      t.joiner = &w;
-    }
-    const wake_reason why = sync::park(me, w.wait, when);
-    if (why == wake_reason::owner) continue;  // `ended` is set by whoever stands on the next stack
-    const locked hold(t.life_lock);
-    if (t.joiner == &w) t.joiner = nullptr;
-    if (why == wake_reason::deadline && !t.ended) return false;
-  }
   const section in(me);
+  for (;;) {
+    const wake_reason why = t.life.wait(me, when);
+    if (why == wake_reason::owner) break;
+    if (why == wake_reason::deadline) return false;
+  }
   release_any(t);
   return true;
 }
@@ -347,9 +311,9 @@ void detach(strand_handle* s) noexcept {
   const section in(self());
   bool release = false;
   {
-    const locked hold(t.life_lock);
-    t.detached = true;
-    release = t.ended;
+    const locked hold(t.life.lock);
+    t.life.detached = true;
+    release = t.life.ended;
   }
   if (release) release_any(t);
 }
@@ -377,7 +341,7 @@ void sleep_until(deadline when) noexcept {
 void at_exit_of_caller(exit_action& a) noexcept {
   strand& me = self();
   a.next = me.at_exit;
-  me.at_exit = static_cast<api::exit_action*>(&a);
+  me.at_exit = &a;
 }
 
 void begin_blocking() noexcept {

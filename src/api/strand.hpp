@@ -6,27 +6,26 @@
 //   fiber      carriers          the carrier's          from the pool, small        parked
 //   kernel     its kernel thread libc's                 libc's                      in the kernel
 //
-// The end of a strand that the library started, step by step (life_lock guards ended, detached, joiner)
-//   it destroys what it was called with, runs its thread_local destructors, and retires (core) or, a kernel thread, is about to return
-//   nobody stands on its stack any more: `ended` is set, the joiner woken, or, if detached, the memory given back
-//   the joiner gives the memory back
+// At its end a strand that the library started destroys what it was called with, runs its thread_local destructors, and retires or, a kernel
+// thread, is about to return; the rest is sync/ending.hpp.
 #pragma once
 #include <pthread.h>
 
 #include <cstddef>
 #include <cstdint>
 
-#include "base/spinlock.hpp"
 #include "core/scheduler.hpp"
 #include "core/section.hpp"
 #include "core/thread.hpp"
 #include "mem/stack_pool.hpp"
 #include "os/clock.hpp"
-#include "sync/waiter.hpp"
+#include "sync/ending.hpp"
+
+namespace weft::detail {
+struct exit_action;
+}
 
 namespace weft::engine::api {
-
-struct exit_action;
 
 /// What a strand waits for, for people and for those who look for deadlocks.
 struct waiting_for {
@@ -40,18 +39,15 @@ struct strand : thread {
   void (*run)(void* callable) = nullptr;
   void* callable = nullptr;
 
-  spinlock life_lock;
-  bool ended = false;
-  bool detached = false;
+  sync::ending life;
   bool block_built = false;
   bool abandoned = false;
   bool started_here = false;  ///< By the library: it can be joined.
-  sync::waiter* joiner = nullptr;
   std::uint64_t number = 0;   ///< Unique in the process, in order of creation; main is 1.
   char name[32] = {};
   char* stack_low = nullptr;
   std::size_t stack_bytes = 0;
-  exit_action* at_exit = nullptr;
+  detail::exit_action* at_exit = nullptr;
   bool alive = false;         ///< Between its start and its end.
   waiting_for waits;          ///< Its own; others look at it while its wait word says that it waits.
   pthread_t kernel_thread{};

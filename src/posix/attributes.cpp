@@ -48,7 +48,7 @@ WEFT_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t* out) {
   const user_thread* t = ours(handle);
   if (t == nullptr) return gone(handle) ? ESRCH : libc.pthread_getattr_np(handle, out);
   if (const int error = ::pthread_attr_init(out); error != 0) return error;
-  ::pthread_attr_setdetachstate(out, t->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
+  ::pthread_attr_setdetachstate(out, t->life.detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
   ::pthread_attr_setguardsize(out, t->guard_bytes);
   const std::size_t beyond = t->stack_bytes > t->asked_stack_bytes ? t->stack_bytes - t->asked_stack_bytes : 0;
   return ::pthread_attr_setstack(out, t->stack_low + beyond, t->stack_bytes - beyond);

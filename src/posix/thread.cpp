@@ -15,7 +15,6 @@
 #include "posix/runtime.hpp"
 #include "posix/stats.hpp"
 #include "posix/thread_life.hpp"
-#include "sync/wait.hpp"
 
 namespace weft::engine::posix {
 
@@ -92,24 +91,15 @@ int wait_for_end(user_thread& me, user_thread& t, nanoseconds_at deadline) {
   for (;;) {
     {
       const section in(me);
-      sync::waiter w(me);
-      {
-        locked hold(t.life_lock);
-        if (t.ended) return 0;
-        w.wait = me.wait.prepare();
-        t.joiner = &w;
-      }
-      const wake_reason why = sync::park(me, w.wait, deadline);
-      if (why == wake_reason::owner) continue;  // ended, or about to be: look again
-      locked hold(t.life_lock);
-      t.joiner = nullptr;
-      if (t.ended) return 0;
+      const wake_reason why = t.life.wait(me, deadline);
+      if (why == wake_reason::owner) return 0;
       if (why == wake_reason::deadline) return ETIMEDOUT;
+      const locked hold(t.life.lock);
       if (mem::cancel_requested(me.thread_pointer)) t.joining = false;  // if it is carried out, t is joinable as before
     }
     cancellation_point(me);
     const section in(me);
-    locked hold(t.life_lock);
+    locked hold(t.life.lock);
     t.joining = true;
   }
 }
@@ -123,9 +113,9 @@ int join(pthread_t handle, void** result, nanoseconds_at deadline) {
   if (t == &me) return EDEADLK;
   {
     const section in(me);
-    locked hold(t->life_lock);
+    locked hold(t->life.lock);
     if (!t->alive) return ESRCH;
-    if (t->detached || t->joining) return EINVAL;
+    if (t->life.detached || t->joining) return EINVAL;
     if (me.joining && t->joins == &me) return EDEADLK;
     t->joining = true;
     me.joins = t;
@@ -134,7 +124,7 @@ int join(pthread_t handle, void** result, nanoseconds_at deadline) {
   const section in(me);
   me.joins = nullptr;
   if (error != 0) {
-    locked hold(t->life_lock);
+    locked hold(t->life.lock);
     t->joining = false;
     return error;
   }
@@ -190,8 +180,8 @@ WEFT_EXPORT int pthread_tryjoin_np(pthread_t handle, void** result) {
   {
     user_thread& me = self();
     const section in(me);
-    locked hold(t->life_lock);
-    if (!t->ended) return EBUSY;
+    locked hold(t->life.lock);
+    if (!t->life.ended) return EBUSY;
   }
   return join(handle, result, never);
 }
@@ -203,12 +193,12 @@ WEFT_EXPORT int pthread_detach(pthread_t handle) {
   user_thread& me = self();
   const section in(me);
   {
-    locked hold(t->life_lock);
+    locked hold(t->life.lock);
     if (!t->alive) return ESRCH;
-    if (t->detached) return EINVAL;
+    if (t->life.detached) return EINVAL;
     if (t->joining) return 0;  // as glibc: whoever joins it has it
-    t->detached = true;
-    if (!t->ended) return 0;
+    t->life.detached = true;
+    if (!t->life.ended) return 0;
   }
   release_thread(*t);
   return 0;

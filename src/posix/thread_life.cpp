@@ -60,10 +60,9 @@ void reset(user_thread& t, const thread_request& r, const user_thread& creator, 
   t.start = r.start;
   t.argument = r.argument;
   t.result = PTHREAD_CANCELED;  // unless it returns or calls pthread_exit
-  t.ended = t.joining = false;
-  t.detached = r.detached;
+  t.life.begin_anew(r.detached);
+  t.joining = false;
   t.joins = nullptr;
-  t.joiner = nullptr;
   t.once = nullptr;
   ::memcpy(t.name, creator.name, sizeof t.name);
   t.signal_stack = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
@@ -200,17 +199,7 @@ constinit unseen_ends unseen;
     const bool others = threads.remove(me) != 0;
     leave_signals(me);
     if (others) {
-      thread* successor = nullptr;
-      {
-        locked hold(me.life_lock);
-        // A joiner that is parked runs next, at once: it has waited for just this.
-        if (me.joiner != nullptr && me.joiner->who->kind == thread_kind::user &&
-            me.joiner->who->wait.claim(me.joiner->wait, wake_reason::owner) == claim_result::parked) {
-          successor = me.joiner->who;
-          me.joiner = nullptr;
-        }
-      }
-      the_scheduler.retire(me, successor);
+      the_scheduler.retire(me, me.life.claim_parked_joiner());
     }
   }
   if (unseen.any.load(memory_order::relaxed))  // relaxed: whoever ended left the registry before us, under its lock
@@ -245,20 +234,7 @@ constinit unseen_ends unseen;
 
 void thread_retired(thread& raw) noexcept {
   auto& t = static_cast<user_thread&>(raw);
-  bool release = false;
-  thread* joiner = nullptr;
-  {
-    locked hold(t.life_lock);
-    t.ended = true;
-    release = t.detached;
-    if (t.joiner != nullptr) {
-      thread* who = t.joiner->who;
-      if (who->wait.claim(t.joiner->wait, wake_reason::owner) == claim_result::parked) joiner = who;
-      t.joiner = nullptr;
-    }
-  }
-  if (joiner != nullptr) the_scheduler.make_ready(*joiner);
-  if (release) release_thread(t);
+  if (t.life.finish()) release_thread(t);
 }
 
 void release_thread(user_thread& t) noexcept {

@@ -2,11 +2,7 @@
 // A pthread as Weft runs it: the core's thread, what POSIX adds, and at the very end the stack's own record, so that it
 // stands at the top of its stack's mapping, above its thread block. A pthread_t is the thread pointer, as in glibc.
 //
-// A thread's end, step by step (life_lock guards ended, detached, joiner)
-//   it runs its destructors, leaves the registry, claims a joiner that is parked, and retires (core)
-//   nobody stands on its stack any more: `ended` is set, the joiner woken, or, if detached, the stack given back
-//   the joiner takes the result and gives the stack back
-// So the stack is given back exactly once: by the joiner, by detach on an ended thread, or by the end of a detached one.
+// At its end it runs its destructors, leaves the registry, and retires; the rest is sync/ending.hpp.
 #pragma once
 #include <pthread.h>
 #include <signal.h>
@@ -19,7 +15,7 @@
 #include "mem/stack_pool.hpp"
 #include "posix/scheduling.hpp"
 #include "posix/signal_inbox.hpp"
-#include "sync/waiter.hpp"
+#include "sync/ending.hpp"
 
 namespace weft::engine::posix {
 
@@ -34,15 +30,12 @@ struct user_thread : thread {
   void* argument = nullptr;
   void* result = nullptr;
 
-  spinlock life_lock;
+  sync::ending life;
   bool alive = false;      ///< Its handle is valid: created and not yet given back.
-  bool ended = false;
-  bool detached = false;
-  bool joining = false;    ///< Somebody is inside pthread_join for it.
+  bool joining = false;    ///< Somebody is inside pthread_join for it; under life.lock.
   bool abandoned = false;  ///< It ended without destructors: the block must be built anew.
   bool block_built = false;
   user_thread* joins = nullptr;  ///< Whom it is joining, to detect two threads that join each other.
-  sync::waiter* joiner = nullptr;
 
   user_thread* next_alive = nullptr;  ///< The registry of living threads.
   user_thread* prev_alive = nullptr;
