@@ -179,24 +179,9 @@ int accept(int fd, int flags, const limit& l, std::error_code& error) noexcept {
 }
 
 void connect(int fd, const sockaddr* to, socklen_t size, const limit& l, std::error_code& error) noexcept {
+  const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
   bool begun = false;
-  const auto attempt = [&](int f) -> long {
-    if (begun) {
-      int outcome = 0;
-      socklen_t bytes = sizeof outcome;
-      raw_syscall(SYS_getsockopt, f, SOL_SOCKET, SO_ERROR, arg(&outcome), arg(&bytes));
-      return -outcome;
-    }
-    // A socket that is not connected has no other use meanwhile: it can do without its flags for one system call.
-    const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
-    if (flags < 0) return flags;
-    raw_syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-    const long result = raw_syscall(SYS_connect, fd, arg(to), static_cast<long>(size));
-    raw_syscall(SYS_fcntl, fd, F_SETFL, flags);
-    if (result == -EAGAIN) return must_block;  // a local socket's backlog is full: nobody reports when it is not
-    begun = result == -EINPROGRESS || result == -EALREADY;
-    return begun ? would_block : result;
-  };
+  const auto attempt = [&](int f) { return flags < 0 ? flags : engine::io::connect_now(f, flags, to, size, begun); };
   (void)told(perform(fd, POLLOUT, l, attempt, [&] { return raw_syscall(SYS_connect, fd, arg(to), static_cast<long>(size)); }), error);
 }
 

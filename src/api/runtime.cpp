@@ -6,7 +6,6 @@
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 
 #include "arch/thread_pointer.hpp"
 #include "base/text.hpp"
+#include "core/settings.hpp"
 #include "core/thread_memory.hpp"
 #include "api/deadlock.hpp"
 #include "io/reactor.hpp"
@@ -25,7 +25,6 @@
 #include "os/features.hpp"
 #include "os/futex.hpp"
 #include "os/kernel_thread.hpp"
-#include "os/limits.hpp"
 #include "os/signal_mask.hpp"
 #include "preempt/preempt.hpp"
 #include "rescue/monitor.hpp"
@@ -44,23 +43,8 @@ constexpr bool sanitized = false;
 
 constinit atomic<stage> now{stage::untouched};
 constinit options chosen;
+constinit scheduler_options settled;
 alignas(64) unsigned char main_memory[sizeof(strand)];
-
-std::uint32_t usable_cpus() noexcept {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  const int n = CPU_COUNT(&set);
-  return n < 1 ? 1 : static_cast<std::uint32_t>(n);
-}
-
-std::uint32_t most_carriers() noexcept {
-  std::uint32_t n = chosen.carriers;
-  if (n == 0) {
-    n = 16384;  // half of the usual pid_max: the rest of the machine wants threads, too
-    if (const std::uint32_t room = os::kernel_thread_room() / 2; room < n) n = room;
-  }
-  return n < chosen.parallelism + 2 ? chosen.parallelism + 2 : n;
-}
 
 exception_state* exceptions_of_caller() noexcept {
   return reinterpret_cast<exception_state*>(abi::__cxa_get_globals());
@@ -74,17 +58,9 @@ void read_options() noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
     ::_exit(2);
   }
-  if (chosen.threads == model::many_to_one) chosen.parallelism = 1;
-  if (chosen.parallelism == 0) chosen.parallelism = usable_cpus();
-  using io_choice = options::io_choice;
-  io::choose_back_end(chosen.io == io_choice::epoll   ? io::choice::epoll
-                      : chosen.io == io_choice::uring ? io::choice::uring
-                                                      : io::choice::automatic);
-  if (!chosen.fsgsbase) os::machine.fsgsbase = false;
-  if (!chosen.membarrier) os::machine.global_barrier = false;
-  using choice = options::guard_choice;
-  if (chosen.guard == choice::protect) os::machine.guard = os::guard_method::protect;
-  if (chosen.guard == choice::none) os::machine.guard = os::guard_method::none;
+  apply_forced_fallbacks(chosen);
+  io::choose_back_end(chosen.io);
+  settled = settle(chosen);
 }
 
 void* run_monitor(void* raw) {
@@ -104,21 +80,13 @@ int start_monitor() noexcept {
   return error;
 }
 
-/// libc's resolver keeps its state where only a kernel thread of libc's own can tell us.
-void find_resolver() noexcept {
-  pthread_t handle;
-  if (::pthread_create(&handle, nullptr, [](void*) { return reinterpret_cast<void*>(mem::resolver_place()); }, nullptr) != 0) return;
-  void* place = nullptr;
-  if (::pthread_join(handle, &place) == 0) mem::use_resolver_place(reinterpret_cast<std::size_t>(place));
-}
-
 /// A thread that is preempted in malloc holds its lock until it runs again. Others block in the kernel for it, one carrier each; and a new
 /// carrier cannot be made, since that takes malloc, too (os/kernel_thread.cpp). So nobody is preempted in libc, in the loader, and in
 /// whatever library malloc comes from.
 void spare_libc() noexcept {
   struct search {
-    std::uintptr_t of[3];
-  } wanted{{reinterpret_cast<std::uintptr_t>(&::malloc), reinterpret_cast<std::uintptr_t>(&::gnu_get_libc_version), ::getauxval(AT_BASE)}};
+    std::uintptr_t malloc, libc, loader;
+  } wanted{reinterpret_cast<std::uintptr_t>(&::malloc), reinterpret_cast<std::uintptr_t>(&::gnu_get_libc_version), ::getauxval(AT_BASE)};
   ::dl_iterate_phdr(
       [](dl_phdr_info* module, std::size_t, void* raw) {
         const auto& w = *static_cast<search*>(raw);
@@ -127,9 +95,8 @@ void spare_libc() noexcept {
           const auto& part = module->dlpi_phdr[i];
           if (part.p_type != PT_LOAD || (part.p_flags & PF_X) == 0) continue;
           const std::uintptr_t low = module->dlpi_addr + part.p_vaddr, high = low + part.p_memsz;
-          bool ours = module->dlpi_addr == w.of[2];
-          for (const std::uintptr_t at : w.of) ours |= at >= low && at < high;
-          if (ours) spare_code(low, high);
+          const auto holds = [&](std::uintptr_t at) { return at >= low && at < high; };
+          if (module->dlpi_addr == w.loader || holds(w.malloc) || holds(w.libc)) spare_code(low, high);
         }
         return 0;
       },
@@ -144,12 +111,10 @@ int start_engine(strand& me) noexcept {
   if (me.number == 0) me.number = new_number();
   me.alive = true;
   me.block_built = true;
-  const scheduler_options wanted{
-      .parallelism = chosen.parallelism, .most_carriers = most_carriers(), .slice = chosen.slice_ms * millisecond};
   const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>,
       .quiet = chosen.deadlock != options::deadlock_choice::off ? look_for_deadlock : nullptr};
   current_thread = &me;
-  int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, wanted, hooks);
+  int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, settled, hooks);
   if (error == 0) error = start_monitor();
   return error;
 }
@@ -208,13 +173,13 @@ stage start_now() noexcept {
   const bool again = the_scheduler.started();
   if (!again) {
     os::probe();
-    mem::probe_glibc(false);
     read_options();
+    mem::probe_glibc(chosen.glibc_unknown);
     begin_thread_ids();
     watch_ends_of_kernel_threads();
     ::pthread_atfork(nullptr, nullptr, begin_anew_in_child);
     if (chosen.threads == model::one_to_one || (mem::glibc_refusal() != nullptr && !sanitized)) return stage::kernel_threads;
-    find_resolver();
+    (void)mem::find_resolver(::pthread_create, ::pthread_join);
     mem::probe_malloc_cache();
     spare_libc();
     if (install_preemption() != 0) return stage::kernel_threads;

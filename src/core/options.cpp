@@ -45,7 +45,7 @@ class parser {
 
   bool take(word key, word value) noexcept {
     std::uint64_t n = 0;
-    if (key.is("model")) return take_model(value);
+    if (key.is("model")) return one_of(key, value, out_.threads, {{"m:n", model::many_to_many}, {"n:1", model::many_to_one}, {"1:1", model::one_to_one}});
     if (key.is("parallelism")) {
       if (!in_range(key, value, suffixes::none, 1, options::most_parallelism, n)) return false;
       out_.parallelism = static_cast<std::uint32_t>(n);
@@ -59,19 +59,22 @@ class parser {
       if (!in_range(key, value, suffixes::none, 2, options::most_carriers, n)) return false;
       out_.carriers = static_cast<std::uint32_t>(n);
     } else if (key.is("stats")) {
-      return one_of(key, value, "0", "1", out_.stats, true);
+      return one_of(key, value, out_.stats, {{"0", false}, {"1", true}});
     } else if (key.is("fsgsbase")) {
-      return one_of(key, value, "off", "auto", out_.fsgsbase, true);
+      return one_of(key, value, out_.fsgsbase, {{"off", false}, {"auto", true}});
     } else if (key.is("membarrier")) {
-      return one_of(key, value, "off", "auto", out_.membarrier, true);
+      return one_of(key, value, out_.membarrier, {{"off", false}, {"auto", true}});
     } else if (key.is("glibc")) {
-      return one_of(key, value, "auto", "unknown", out_.glibc_unknown, true);
+      return one_of(key, value, out_.glibc_unknown, {{"auto", false}, {"unknown", true}});
     } else if (key.is("guard")) {
-      return take_guard(value);
+      using guard = options::guard_choice;
+      return one_of(key, value, out_.guard, {{"auto", guard::best}, {"mprotect", guard::protect}, {"none", guard::none}});
     } else if (key.is("io")) {
-      return take_io(value);
+      using io = options::io_choice;
+      return one_of(key, value, out_.io, {{"auto", io::best}, {"epoll", io::epoll}, {"uring", io::uring}});
     } else if (key.is("deadlock")) {
-      return take_deadlock(value);
+      using deadlock = options::deadlock_choice;
+      return one_of(key, value, out_.deadlock, {{"exit", deadlock::exit}, {"report", deadlock::report}, {"off", deadlock::off}});
     } else if (key.is("stats-file")) {
       return take_path(value);
     } else {
@@ -91,72 +94,21 @@ class parser {
     return false;
   }
 
-  bool one_of(word key, word value, const char* no, const char* yes, bool& result, bool when_yes) noexcept {
-    if (value.is(yes) || value.is(no)) {
-      result = value.is(yes) == when_yes;
+  template <class T>
+  struct choice {
+    const char* name;
+    T value;
+  };
+  template <class T, std::size_t N>
+  bool one_of(word key, word value, T& result, const choice<T> (&list)[N]) noexcept {
+    for (const choice<T>& c : list) {
+      if (!value.is(c.name)) continue;
+      result = c.value;
       return true;
     }
-    mistake_ << key << '=' << value << ": wanted " << no << " or " << yes;
+    mistake_ << key << '=' << value << ": wanted " << list[0].name;
+    for (std::size_t i = 1; i < N; ++i) mistake_ << (i + 1 < N ? ", " : " or ") << list[i].name;
     return false;
-  }
-
-  bool take_model(word value) noexcept {
-    if (value.is("m:n")) {
-      out_.threads = model::many_to_many;
-    } else if (value.is("n:1")) {
-      out_.threads = model::many_to_one;
-    } else if (value.is("1:1")) {
-      out_.threads = model::one_to_one;
-    } else {
-      mistake_ << "model=" << value << ": wanted m:n, n:1 or 1:1";
-      return false;
-    }
-    return true;
-  }
-
-  bool take_guard(word value) noexcept {
-    using choice = options::guard_choice;
-    if (value.is("auto")) {
-      out_.guard = choice::best;
-    } else if (value.is("mprotect")) {
-      out_.guard = choice::protect;
-    } else if (value.is("none")) {
-      out_.guard = choice::none;
-    } else {
-      mistake_ << "guard=" << value << ": wanted auto, mprotect or none";
-      return false;
-    }
-    return true;
-  }
-
-  bool take_deadlock(word value) noexcept {
-    using choice = options::deadlock_choice;
-    if (value.is("exit")) {
-      out_.deadlock = choice::exit;
-    } else if (value.is("report")) {
-      out_.deadlock = choice::report;
-    } else if (value.is("off")) {
-      out_.deadlock = choice::off;
-    } else {
-      mistake_ << "deadlock=" << value << ": wanted exit, report or off";
-      return false;
-    }
-    return true;
-  }
-
-  bool take_io(word value) noexcept {
-    using choice = options::io_choice;
-    if (value.is("auto")) {
-      out_.io = choice::best;
-    } else if (value.is("epoll")) {
-      out_.io = choice::epoll;
-    } else if (value.is("uring")) {
-      out_.io = choice::uring;
-    } else {
-      mistake_ << "io=" << value << ": wanted auto, epoll or uring";
-      return false;
-    }
-    return true;
   }
 
   bool take_path(word value) noexcept {

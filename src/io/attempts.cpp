@@ -74,7 +74,16 @@ void note_for_credit(int fd, const iovec* parts, int count, long result, void (p
   if (result == -EAGAIN) credit.refused();
 }
 
-long not_supported(long result) noexcept { return result == -EOPNOTSUPP || result == -ENOSYS; }
+bool not_supported(long result) noexcept { return result == -EOPNOTSUPP || result == -ENOSYS; }
+
+/// What a call that cannot wait says; look_again if that shows that the descriptor is of another kind.
+constexpr long look_again = -5100;
+long judged(int fd, long result, bool of_another_kind, descriptor_kind kind) noexcept {
+  if (result == -EAGAIN) return after_eagain(fd);
+  if (!of_another_kind) return result;
+  note_kind(fd, kind);
+  return look_again;
+}
 
 }  // namespace
 
@@ -113,18 +122,14 @@ long read_now(int fd, const iovec* parts, int count) noexcept {
         if (total_of(parts, count) == 0) return raw_syscall(SYS_readv, fd, arg(parts), count);
         result = count == 1 ? raw_syscall(SYS_recvfrom, fd, arg(parts->iov_base), static_cast<long>(parts->iov_len), MSG_DONTWAIT)
                             : socket_transfer(SYS_recvmsg, fd, parts, count);
-        if (result == -EAGAIN) return after_eagain(fd);
-        if (result != -ENOTSOCK) return result;
-        note_kind(fd, descriptor_kind::unknown);
-        continue;
+        result = judged(fd, result, result == -ENOTSOCK, descriptor_kind::unknown);
+        break;
       case descriptor_kind::pipe:
       case descriptor_kind::nowait:
         result = raw_syscall(SYS_preadv2, fd, arg(parts), count, -1, 0, RWF_NOWAIT);
         if (kind == descriptor_kind::pipe) note_for_credit(fd, parts, count, result, &pipe_credit::read_all);
-        if (result == -EAGAIN) return after_eagain(fd);
-        if (!not_supported(result)) return result;
-        note_kind(fd, descriptor_kind::poll_first);
-        continue;
+        result = judged(fd, result, not_supported(result), descriptor_kind::poll_first);
+        break;
       case descriptor_kind::poll_first:
         if (!polls_ready(fd, POLLIN)) return after_eagain(fd);
         return raw_syscall(SYS_readv, fd, arg(parts), count);
@@ -144,6 +149,7 @@ long read_now(int fd, const iovec* parts, int count) noexcept {
       default:
         return raw_syscall(SYS_readv, fd, arg(parts), count);
     }
+    if (result != look_again) return result;
   }
 }
 
@@ -155,18 +161,14 @@ long write_now(int fd, const iovec* parts, int count) noexcept {
       case descriptor_kind::socket:
         result = count == 1 ? raw_syscall(SYS_sendto, fd, arg(parts->iov_base), static_cast<long>(parts->iov_len), MSG_DONTWAIT)
                             : socket_transfer(SYS_sendmsg, fd, parts, count);
-        if (result == -EAGAIN) return after_eagain(fd);
-        if (result != -ENOTSOCK) return result;
-        note_kind(fd, descriptor_kind::unknown);
-        continue;
+        result = judged(fd, result, result == -ENOTSOCK, descriptor_kind::unknown);
+        break;
       case descriptor_kind::pipe:
       case descriptor_kind::nowait:
         result = raw_syscall(SYS_pwritev2, fd, arg(parts), count, -1, 0, RWF_NOWAIT);
         if (kind == descriptor_kind::pipe) note_for_credit(fd, parts, count, result, &pipe_credit::written_all);
-        if (result == -EAGAIN) return after_eagain(fd);
-        if (!not_supported(result)) return result;
-        note_kind(fd, descriptor_kind::poll_first);
-        continue;
+        result = judged(fd, result, not_supported(result), descriptor_kind::poll_first);
+        break;
       case descriptor_kind::poll_first:
         if (known_nonblocking(fd)) return raw_syscall(SYS_writev, fd, arg(parts), count);
         if (!polls_ready(fd, POLLOUT)) return after_eagain(fd);
@@ -176,7 +178,23 @@ long write_now(int fd, const iovec* parts, int count) noexcept {
       default:
         return raw_syscall(SYS_writev, fd, arg(parts), count);
     }
+    if (result != look_again) return result;
   }
+}
+
+long connect_now(int fd, long flags, const sockaddr* to, socklen_t size, bool& begun) noexcept {
+  if (begun) {
+    int error = 0;
+    socklen_t bytes = sizeof error;
+    raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, arg(&error), arg(&bytes));
+    return -error;
+  }
+  raw_syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+  const long result = raw_syscall(SYS_connect, fd, arg(to), static_cast<long>(size));
+  raw_syscall(SYS_fcntl, fd, F_SETFL, flags);
+  if (result == -EAGAIN) return must_block;
+  begun = result == -EINPROGRESS || result == -EALREADY;
+  return begun ? would_block : result;
 }
 
 }  // namespace weft::engine::io

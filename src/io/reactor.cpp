@@ -18,7 +18,7 @@ namespace {
 constinit event_source source;
 constinit spinlock opening;
 constinit atomic<const back_end*> in_use{nullptr};
-constinit choice chosen = choice::automatic;
+constinit options::io_choice chosen = options::io_choice::best;
 
 int open_one(const back_end& b) noexcept {
   if (const int error = b.open(); error != 0) return error;
@@ -48,11 +48,11 @@ const back_end* back_end_in_use() noexcept {
   locked hold(opening);
   b = in_use.load(memory_order::relaxed);  // relaxed: under the lock
   if (b != nullptr) return b;
-  if (chosen == choice::uring) {
+  if (chosen == options::io_choice::uring) {
     const int error = open_one(uring_back_end);
     if (error == 0) return &uring_back_end;
     complain(error);
-    chosen = choice::automatic;
+    chosen = options::io_choice::best;
   }
   return open_one(epoll_back_end) == 0 ? &epoll_back_end : nullptr;
 }
@@ -346,7 +346,7 @@ const char* name_of_back_end() noexcept {
   return b != nullptr ? b->name : "none";
 }
 
-void choose_back_end(choice c) noexcept { chosen = c; }
+void choose_back_end(options::io_choice c) noexcept { chosen = c; }
 
 void begin_anew() noexcept {
   forget_all_waiters();

@@ -15,6 +15,7 @@
 //   try again
 //   lock record; taken &= ~its events; arm what is wanted; unlock
 #pragma once
+#include "core/options.hpp"
 #include "core/section.hpp"
 #include "io/descriptors.hpp"
 
@@ -74,8 +75,7 @@ void move_own(thread& me, int fd) noexcept;
 [[nodiscard]] const char* name_of_back_end() noexcept;
 
 /// Which back end is to be used; before the first wait.
-enum class choice : std::uint8_t { automatic, epoll, uring };
-void choose_back_end(choice c) noexcept;
+void choose_back_end(options::io_choice c) noexcept;
 
 /// In a forked child: nobody waits, and the reactor begins anew.
 void begin_anew() noexcept;

@@ -3,14 +3,13 @@
 // sets when a kernel thread starts: without help all threads of ours would use, and change, that of main.
 // Where the state lies is found out on a kernel thread of libc's own. If that fails, the state is shared.
 #pragma once
-#include <cstddef>
+#include <pthread.h>
 
 namespace weft::engine::mem {
 
-/// On a kernel thread that libc has started: how far its state is above the thread pointer. 0: cannot tell.
-[[nodiscard]] std::size_t resolver_place() noexcept;
-/// Once, before the first thread.
-void use_resolver_place(std::size_t place) noexcept;
+/// Once, before the first thread: starts a kernel thread of libc's own by these (its own) functions, lets it look, and waits for its end.
+/// 0, or why it could not be started: then the state is shared.
+int find_resolver(int (*create)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*), int (*join)(pthread_t, void**)) noexcept;
 
 /// On the block of a thread that begins, and of one that ends (that closes what its look-ups left open).
 void begin_resolver() noexcept;

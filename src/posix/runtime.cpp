@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/single_threaded.h>
@@ -14,11 +13,11 @@
 #include "arch/thread_pointer.hpp"
 #include "base/text.hpp"
 #include "core/scheduler.hpp"
+#include "core/settings.hpp"
 #include "io/reactor.hpp"
 #include "os/clock.hpp"
 #include "os/features.hpp"
 #include "os/kernel_thread.hpp"
-#include "os/limits.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
 #include "mem/malloc_cache.hpp"
@@ -66,45 +65,13 @@ const char* reason_for_native() noexcept {
   return mem::glibc_refusal();
 }
 
-std::uint32_t usable_cpus() noexcept {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  const int n = CPU_COUNT(&set);
-  return n < 1 ? 1 : static_cast<std::uint32_t>(n);
-}
-
-std::uint32_t most_carriers(std::uint32_t parallelism) noexcept {
-  std::uint32_t n = runtime.chosen.carriers;
-  if (n == 0) {
-    n = 16384;  // half of the usual pid_max: the rest of the machine wants threads, too
-    if (const std::uint32_t room = os::kernel_thread_room() / 2; room < n) n = room;
-  }
-  return n < parallelism + 2 ? parallelism + 2 : n;
-}
-
-void apply_forced_fallbacks() noexcept {
-  using choice = options::guard_choice;
-  if (!runtime.chosen.fsgsbase) os::machine.fsgsbase = false;
-  if (!runtime.chosen.membarrier) os::machine.global_barrier = false;
-  if (runtime.chosen.guard == choice::protect) os::machine.guard = os::guard_method::protect;
-  if (runtime.chosen.guard == choice::none) os::machine.guard = os::guard_method::none;
-  using io_choice = options::io_choice;
-  io::choose_back_end(runtime.chosen.io == io_choice::epoll   ? io::choice::epoll
-                      : runtime.chosen.io == io_choice::uring ? io::choice::uring
-                                                              : io::choice::automatic);
-}
-
 /// Starts one kernel thread of libc's and waits for its end: that turns libc into what it must be in a threaded process
 /// (locks in malloc and stdio, reference counts that are atomic). Our own kernel threads are unknown to it.
 int make_libc_threaded() noexcept {
   const std::uint64_t mask = os::signal_mask();
   os::set_signal_mask(~std::uint64_t{0});
-  pthread_t handle;
-  const int error = libc.pthread_create(
-      &handle, nullptr, [](void*) { return reinterpret_cast<void*>(mem::resolver_place()); }, nullptr);
+  const int error = mem::find_resolver(libc.pthread_create, libc.pthread_join);
   os::set_signal_mask(mask);
-  void* place = nullptr;
-  if (error == 0 && libc.pthread_join(handle, &place) == 0) mem::use_resolver_place(reinterpret_cast<std::size_t>(place));
   __libc_single_threaded = 0;
   return error;
 }
@@ -165,7 +132,8 @@ void decide(text<600>& line) noexcept {
   sync::generation = static_cast<std::uint32_t>(os::process_id());
   os::probe();
   mem::probe_glibc(runtime.chosen.glibc_unknown);
-  apply_forced_fallbacks();
+  apply_forced_fallbacks(runtime.chosen);
+  io::choose_back_end(runtime.chosen.io);
   if (const char* reason = reason_for_native()) {
     line << "weft: " << program_name() << " runs in model 1:1: " << reason << '\n';
     runtime.chosen.threads = model::one_to_one;
@@ -199,9 +167,6 @@ int start_engine_slow() noexcept {
   static constinit spinlock starting;
   locked hold(starting);
   if (runtime.now == stage::running) return 0;
-  options& o = runtime.chosen;
-  if (o.threads == model::many_to_one) o.parallelism = 1;
-  if (o.parallelism == 0) o.parallelism = usable_cpus();
   user_thread& me = self();
   if (&me != runtime.first) return EAGAIN;  // a kernel thread of libc's own: it must not become a carrier
   // Each step may fail; then this thread goes on as it is, and its next pthread_create tries again from there.
@@ -213,7 +178,7 @@ int start_engine_slow() noexcept {
     mem::leave_rseq();
     error = the_scheduler.start(
         me,
-        {.parallelism = o.parallelism, .most_carriers = most_carriers(o.parallelism), .slice = o.slice_ms * millisecond},
+        settle(runtime.chosen),
         {.retired = thread_retired,
          .arrived = signal_arrived_idle,
          .signals = look_at_signals,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Sockets: receive, send, accept, connect. Trying without waiting is MSG_DONTWAIT where the call has flags. accept has none:
-// one thread at a time polls the listener and accepts, so that within the process nobody finds it empty. connect sets
-// O_NONBLOCK for the one system call: a socket that is not connected has no other use meanwhile.
+// one thread at a time polls the listener and accepts, so that within the process nobody finds it empty. connect: io/attempts.hpp.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -137,13 +136,6 @@ int accept_one(user_thread& me, int fd, sockaddr* from, socklen_t* size, int fla
   return while_blocking_undisturbed([&] { return libc.accept4(fd, from, size, flags); });
 }
 
-int socket_error(int fd) noexcept {
-  int error = 0;
-  socklen_t size = sizeof error;
-  raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, arg(&error), arg(&size));
-  return error;
-}
-
 int connect_one(user_thread& me, int fd, const sockaddr* to, socklen_t size) {
   cancellation_point(me);
   int type = 0;
@@ -153,15 +145,7 @@ int connect_one(user_thread& me, int fd, const sockaddr* to, socklen_t size) {
       raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, arg(&type), arg(&type_size)) != 0 || type == SOCK_DGRAM || type == SOCK_RAW)
     return libc.connect(fd, to, size);
   bool begun = false;
-  const auto attempt = [&](io::turn& t) -> long {
-    if (begun) return -socket_error(t.fd());
-    raw_syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-    const long result = raw_syscall(SYS_connect, fd, arg(to), static_cast<long>(size));
-    raw_syscall(SYS_fcntl, fd, F_SETFL, flags);
-    if (result == -EAGAIN) return must_block;  // a local socket's backlog is full: nobody reports when it is not
-    begun = result == -EINPROGRESS || result == -EALREADY;
-    return begun ? would_block : result;
-  };
+  const auto attempt = [&](io::turn& t) { return io::connect_now(t.fd(), flags, to, size, begun); };
   const long result = until_done(me, fd, POLLOUT, attempt, [&] { return socket_deadline(fd, SO_SNDTIMEO); });
   if (result == -EAGAIN && begun) return static_cast<int>(to_errno(-EINPROGRESS));  // as the kernel after SO_SNDTIMEO
   if (result != must_block) return static_cast<int>(to_errno(result));
