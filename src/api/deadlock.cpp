@@ -9,6 +9,7 @@
 #include "api/runtime.hpp"
 #include "base/text.hpp"
 #include "core/thread_memory.hpp"
+#include "os/memory.hpp"
 #include "os/task.hpp"
 #include "weft/detail/sync.hpp"
 
@@ -25,12 +26,26 @@ using line = text<300>;
 
 bool waits(const strand& s, ticket& t) noexcept { return s.wait.current_ticket(t); }
 
-const strand* owner_of(const waiting_for& w) noexcept {
+kind kind_of(const strand& s) noexcept { return s.waits.what.load(memory_order::relaxed); }  // relaxed: see waiting_for
+const void* object_of(const strand& s) noexcept { return s.waits.object.load(memory_order::relaxed); }  // relaxed: as above
+bool lives(const strand& s) noexcept { return s.alive.load(memory_order::relaxed); }  // relaxed: as above
+
+/// Where the owner of what it waits for is written; null if that has none.
+const std::atomic<const void*>* owner_place(const strand& s) noexcept {
+  switch (kind_of(s)) {
+    case kind::mutex: return &static_cast<const detail::mutex_state*>(object_of(s))->owner;
+    case kind::shared_mutex: return &static_cast<const detail::shared_mutex_state*>(object_of(s))->owner;
+    default: return nullptr;
+  }
+}
+/// Another strand's may be gone: it goes on while we look.
+const strand* owner_of(const strand& s) noexcept {
   const void* owner = nullptr;
-  if (w.what == kind::mutex) owner = static_cast<const detail::mutex_state*>(w.object)->owner.load(std::memory_order_relaxed);  // relaxed: a look
-  if (w.what == kind::shared_mutex)
-    owner = static_cast<const detail::shared_mutex_state*>(w.object)->owner.load(std::memory_order_relaxed);  // relaxed: a look
-  return static_cast<const strand*>(owner);
+  const auto* place = owner_place(s);
+  return place != nullptr && os::copy_if_readable(place, &owner, sizeof owner) ? static_cast<const strand*>(owner) : nullptr;
+}
+const strand* owner_of_own(const strand& me) noexcept {
+  return static_cast<const strand*>(owner_place(me)->load(std::memory_order_relaxed));  // relaxed: a look
 }
 
 line& operator<<(line& out, const strand& s) noexcept {
@@ -42,19 +57,20 @@ line& operator<<(line& out, const strand& s) noexcept {
 
 void describe(line& out, const strand& s, nanoseconds_at now) noexcept {
   out << "weft:   " << s << " waits for ";
-  switch (s.waits.what) {
+  switch (kind_of(s)) {
     case kind::nothing: out << "something"; break;
     case kind::mutex: out << "mutex "; break;
     case kind::shared_mutex: out << "shared_mutex "; break;
     case kind::condition: out << "condition_variable "; break;
     case kind::semaphore: out << "semaphore "; break;
-    case kind::end_of: out << "the end of " << *static_cast<const strand*>(s.waits.object); break;
+    case kind::end_of: out << "the end of " << *static_cast<const strand*>(object_of(s)); break;
     case kind::channel: out << "a channel, select or scope"; break;
   }
-  if (s.waits.what != kind::nothing && s.waits.what != kind::end_of && s.waits.what != kind::channel)
-    out.hex(reinterpret_cast<std::uintptr_t>(s.waits.object));
-  if (const strand* owner = owner_of(s.waits)) out << ", held by " << *owner;
-  const nanoseconds span = s.waits.since != 0 && now > s.waits.since ? now - s.waits.since : 0;
+  if (kind_of(s) != kind::nothing && kind_of(s) != kind::end_of && kind_of(s) != kind::channel)
+    out.hex(reinterpret_cast<std::uintptr_t>(object_of(s)));
+  if (const strand* owner = owner_of(s)) out << ", held by " << *owner;
+  const nanoseconds_at since = s.waits.since.load(memory_order::relaxed);  // relaxed: see waiting_for
+  const nanoseconds span = since != 0 && now > since ? now - since : 0;
   out << ", for " << static_cast<std::uint64_t>(span / second) << '.' << static_cast<std::uint64_t>(span / (100 * millisecond) % 10) << " s\n";
 }
 
@@ -64,10 +80,10 @@ void for_each_alive(Visit visit) noexcept {
   if (strand* main = main_if_adopted()) visit(*main);
   mem::stacks.for_each([&](mem::stack_top& top) {
     strand& s = *record_at<strand>(&top);
-    if (s.alive) visit(s);
+    if (lives(s)) visit(s);
   });
   for_each_kernel_strand([&](strand& s) {
-    if (s.alive) visit(s);
+    if (lives(s)) visit(s);
   });
 }
 
@@ -144,15 +160,15 @@ void look_for_cycle(strand& me) noexcept {
   const strand* seen[longest_cycle];
   ticket tickets[longest_cycle];
   unsigned n = 0;
-  const strand* s = owner_of(me.waits);
-  for (; s != nullptr && s != &me && n < longest_cycle; s = owner_of(s->waits)) {
-    if ((s->waits.what != kind::mutex && s->waits.what != kind::shared_mutex) || !waits(*s, tickets[n])) return;
+  const strand* s = owner_of_own(me);
+  for (; s != nullptr && s != &me && n < longest_cycle; s = owner_of(*s)) {
+    if ((kind_of(*s) != kind::mutex && kind_of(*s) != kind::shared_mutex) || !waits(*s, tickets[n])) return;
     seen[n++] = s;
   }
   if (s != &me) return;
   // Once more: are they the same waits, for the same mutexes?
-  s = owner_of(me.waits);
-  for (unsigned i = 0; i < n; ++i, s = owner_of(s->waits)) {
+  s = owner_of_own(me);
+  for (unsigned i = 0; i < n; ++i, s = owner_of(*s)) {
     ticket t{};
     if (s != seen[i] || !waits(*s, t) || t != tickets[i]) return;
   }

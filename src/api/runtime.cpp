@@ -109,7 +109,7 @@ int start_engine(strand& me) noexcept {
   me.kind = thread_kind::foreign;
   me.started_here = false;
   if (me.number == 0) me.number = new_number();
-  me.alive = true;
+  me.alive.store(true, memory_order::relaxed);  // relaxed: see strand
   me.block_built = true;
   const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>,
       .quiet = chosen.deadlock != options::deadlock_choice::off ? look_for_deadlock : nullptr};
@@ -130,7 +130,7 @@ void* host(void* raw) noexcept {
   started.store(error == 0 ? 1 : 2, memory_order::release);  // [hosted-1] release: whoever waits for the start finds the engine as it was started, see below
   os::futex_wake(started, 1);
   if (error != 0) return nullptr;
-  me.alive = false;  // it is nobody's thread
+  me.alive.store(false, memory_order::relaxed);  // relaxed: see strand; it is nobody's thread
   for (;;) {
     const section in(me);
     (void)me.on->home->park(me, me.wait.prepare());
@@ -200,7 +200,7 @@ stage start_now() noexcept {
 
 strand* main_if_adopted() noexcept {
   auto* main = reinterpret_cast<strand*>(main_memory);
-  return main->alive ? main : nullptr;
+  return main->alive.load(memory_order::relaxed) ? main : nullptr;  // relaxed: see strand
 }
 bool own_storage_works() noexcept { return !sanitized; }
 const options& chosen_options() noexcept { return chosen; }

@@ -43,7 +43,7 @@ void run_exit_actions(strand& me) noexcept {
 
 /// [section] Its mapping goes back to the pool, as prepare_thread_block expects it.
 void release(strand& s) noexcept {
-  s.alive = false;
+  s.alive.store(false, memory_order::relaxed);  // relaxed: see strand
   if (s.thread_pointer == 0) {
     s.thread_pointer = mem::thread_pointer_below(&s);
     if (!s.block_built) s.abandoned = true;  // a fiber's stack lay where a block would be
@@ -81,8 +81,8 @@ void reset(strand& t, const spawn_options& options) noexcept {
   t.started_here = true;
   t.at_exit = nullptr;
   t.number = new_number();
-  t.alive = true;
-  t.waits.what = waiting_for::kind::nothing;
+  t.alive.store(true, memory_order::relaxed);  // relaxed: see strand
+  t.waits.what.store(waiting_for::kind::nothing, memory_order::relaxed);  // relaxed: see waiting_for
   const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
   if (length != 0) ::memcpy(t.name, options.name.data(), length);  // an empty name may point nowhere
   t.name[length] = '\0';
@@ -144,7 +144,7 @@ strand* new_kernel_strand() noexcept {
   return s;
 }
 void give_kernel_strand(strand& s) noexcept {
-  s.alive = false;
+  s.alive.store(false, memory_order::relaxed);  // relaxed: see strand
   const locked hold(free_lock);
   s.next_free = free_kernel_strands;
   free_kernel_strands = &s;
@@ -235,7 +235,7 @@ strand& adopt_kernel_thread() noexcept {
   if (s == nullptr) misuse("no memory for a kernel thread that uses weft");
   become_foreign(*s);
   s->started_here = false;
-  s->alive = true;
+  s->alive.store(true, memory_order::relaxed);  // relaxed: see strand
   s->number = new_number();
   current_thread = s;
   end_with_kernel_thread(*s);
@@ -244,7 +244,7 @@ strand& adopt_kernel_thread() noexcept {
 
 void strand_retired(thread& raw) noexcept {
   auto& t = static_cast<strand&>(raw);
-  t.alive = false;
+  t.alive.store(false, memory_order::relaxed);  // relaxed: see strand
   if (t.life.finish()) release_any(t);
 }
 

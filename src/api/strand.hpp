@@ -27,12 +27,13 @@ struct exit_action;
 
 namespace weft::engine::api {
 
-/// What a strand waits for, for people and for those who look for deadlocks.
+/// What a strand waits for, for people and for those who look for deadlocks. All relaxed: others look at it while its wait word says that
+/// it waits, and look twice.
 struct waiting_for {
   enum class kind : std::uint8_t { nothing, mutex, shared_mutex, condition, semaphore, end_of, channel };
-  kind what = kind::nothing;
-  const void* object = nullptr;  ///< A mutex_state, a shared_mutex_state, a strand ...
-  nanoseconds_at since = 0;
+  atomic<kind> what{kind::nothing};
+  atomic<const void*> object{nullptr};  ///< A mutex_state, a shared_mutex_state, a strand ...
+  atomic<nanoseconds_at> since{0};
 };
 
 struct strand : thread {
@@ -48,7 +49,7 @@ struct strand : thread {
   char* stack_low = nullptr;
   std::size_t stack_bytes = 0;
   detail::exit_action* at_exit = nullptr;
-  bool alive = false;         ///< Between its start and its end.
+  atomic<bool> alive{false};  ///< Between its start and its end. Relaxed: for those who look for deadlocks, who look twice.
   waiting_for waits;          ///< Its own; others look at it while its wait word says that it waits.
   pthread_t kernel_thread{};
   strand* next_free = nullptr;
@@ -72,11 +73,11 @@ void strand_retired(thread& t) noexcept;
 class wait_note {
  public:
   wait_note(strand& me, waiting_for::kind what, const void* object, nanoseconds_at deadline) noexcept : me_(me) {
-    me.waits.object = object;
-    me.waits.since = os::coarse_now();
-    me.waits.what = deadline == never ? what : waiting_for::kind::nothing;
+    me.waits.object.store(object, memory_order::relaxed);                                                        // relaxed: see waiting_for
+    me.waits.since.store(os::coarse_now(), memory_order::relaxed);                                               // relaxed: as above
+    me.waits.what.store(deadline == never ? what : waiting_for::kind::nothing, memory_order::relaxed);           // relaxed: as above
   }
-  ~wait_note() { me_.waits.what = waiting_for::kind::nothing; }
+  ~wait_note() { me_.waits.what.store(waiting_for::kind::nothing, memory_order::relaxed); }  // relaxed: as above
   wait_note(const wait_note&) = delete;
   wait_note& operator=(const wait_note&) = delete;
 

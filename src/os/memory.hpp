@@ -3,6 +3,7 @@
 #pragma once
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include <bit>
 #include <cstddef>
@@ -41,6 +42,12 @@ inline void discard(void* memory, std::size_t bytes) noexcept {
 inline bool can_read(std::uintptr_t address) noexcept {
   constexpr long nonsense = -1;
   return raw_syscall(SYS_rt_sigprocmask, nonsense, static_cast<long>(address), 0, 8) == -EINVAL;
+}
+
+/// Copies what lies there, or says that nothing can be read there, however the memory comes and goes meanwhile. 200 ns.
+inline bool copy_if_readable(const void* from, void* to, std::size_t bytes) noexcept {
+  const iovec local{to, bytes}, remote{const_cast<void*>(from), bytes};
+  return raw_syscall(SYS_process_vm_readv, raw_syscall(SYS_getpid), arg(&local), 1, arg(&remote), 1, 0) == static_cast<long>(bytes);
 }
 
 template <class T>
