@@ -2,7 +2,6 @@
 // The life of strands: memory, start, join, end.
 #include "api/strand.hpp"
 
-#include <errno.h>
 #include <string.h>
 
 #include <new>
@@ -10,13 +9,9 @@
 #include "api/runtime.hpp"
 #include "arch/context.hpp"
 #include "arch/thread_pointer.hpp"
-#include "base/text.hpp"
 #include "core/thread_memory.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/resolver.hpp"
-#include "os/clock.hpp"
-#include "os/futex.hpp"
-#include "os/kernel_thread.hpp"
 #include "os/signal_mask.hpp"
 #include "sync/wait.hpp"
 #include "weft/detail/strand.hpp"

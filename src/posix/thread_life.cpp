@@ -6,15 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <new>
-
-#include "arch/thread_pointer.hpp"
 #include "core/cpu_time.hpp"
 #include "core/section.hpp"
 #include "core/thread_memory.hpp"
 #include "os/memory.hpp"
 #include "os/signal_mask.hpp"
-#include "os/syscall.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/resolver.hpp"
 #include "mem/thread_block.hpp"

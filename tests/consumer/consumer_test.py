@@ -100,6 +100,17 @@ def add_subdirectory(given, folder):
     expect(files == ["bin/with_static"], f"more than the consumer's program was installed: {files}")
 
 
+def in_new_folder(check):
+    """Runs check(folder); the exit status."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            check(pathlib.Path(folder))
+        except Failure as why:
+            print(why, file=sys.stderr)
+            return 1
+    return 0
+
+
 CASES = {case.__name__: case for case in (find_package, pkg_config, add_subdirectory)}
 
 
@@ -110,13 +121,7 @@ def main():
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--cxx", default="c++")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            CASES[given.case](given, pathlib.Path(folder))
-        except Failure as why:
-            print(why, file=sys.stderr)
-            return 1
-    return 0
+    return in_new_folder(lambda folder: CASES[given.case](given, folder))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ import argparse
 import pathlib
 import re
 import sys
-import tempfile
 
-from consumer_test import ROOT, Failure, environment, expect, installed, run
+from consumer_test import ROOT, environment, expect, in_new_folder, installed, run
 
 CMAKE = "cmake_minimum_required(VERSION 3.25)\nproject(hello LANGUAGES CXX)\nadd_executable(hello hello.cpp)\n"
 
@@ -50,13 +49,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True, help="Weft's build directory")
     parser.add_argument("--cxx", default="c++")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            check(given.build, given.cxx, pathlib.Path(folder))
-        except Failure as why:
-            print(why, file=sys.stderr)
-            return 1
-    return 0
+    return in_new_folder(lambda folder: check(given.build, given.cxx, folder))
 
 
 if __name__ == "__main__":
