@@ -14,7 +14,7 @@ namespace weft::engine::api {
 /// Scheduler hook (quiet).
 nanoseconds_at look_for_deadlock(nanoseconds_at now) noexcept;
 
-/// `me` has a wait_note for a mutex and is about to park.
+/// `me` has a wait_note for a mutex, without a deadline, and is about to park.
 void look_for_cycle(strand& me) noexcept;
 
 }  // namespace weft::engine::api

@@ -37,7 +37,8 @@ using what = api::waiting_for::kind;
 template <class Attempt>
 bool until_not_interrupted(strand& me, what kind, const void* object, deadline when, Attempt attempt) noexcept {
   const api::wait_note note(me, kind, object, when);
-  if (kind == what::mutex || kind == what::shared_mutex) api::look_for_cycle(me);
+  // Who waits for a while only gets out by itself: its note says nothing, and it is in no cycle.
+  if (when == no_deadline && (kind == what::mutex || kind == what::shared_mutex)) api::look_for_cycle(me);
   for (;;) {
     const section in(me);
     const int error = attempt();
