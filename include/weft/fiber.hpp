@@ -24,7 +24,7 @@ class fiber : public detail::joinable_handle {
     requires detail::callable_for<F, fiber, spawn_options>
   explicit fiber(F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn({}, true, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
-  /// The same with a name or a stack size.
+  /// The same, as the options say; throws as thread's.
   template <class F, class... Arguments>
   fiber(const spawn_options& options, F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn(options, true, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}

@@ -79,7 +79,7 @@ class scope {
   void spawn(F&& f, Arguments&&... arguments) {
     start(spawn_options{}, false, std::forward<F>(f), std::forward<Arguments>(arguments)...);
   }
-  /// The same with a name, a stack size, or on a kernel thread of its own.
+  /// The same, as the options say.
   template <class F, class... Arguments>
   void spawn(const spawn_options& options, F&& f, Arguments&&... arguments) {
     start(options, false, std::forward<F>(f), std::forward<Arguments>(arguments)...);
@@ -90,7 +90,7 @@ class scope {
   void spawn_fiber(F&& f, Arguments&&... arguments) {
     start(spawn_options{}, true, std::forward<F>(f), std::forward<Arguments>(arguments)...);
   }
-  /// The same with a name or a stack size.
+  /// The same, as the options say.
   template <class F, class... Arguments>
   void spawn_fiber(const spawn_options& options, F&& f, Arguments&&... arguments) {
     start(options, true, std::forward<F>(f), std::forward<Arguments>(arguments)...);
@@ -156,7 +156,9 @@ class scope {
       ++children_;
     }
     try {
-      detail::detach(detail::spawn(options, as_fiber, std::move(body)));
+      spawn_options detached = options;
+      detached.detached = true;
+      (void)detail::spawn(detached, as_fiber, std::move(body));
     } catch (...) {
       ended(nullptr);
       throw;

@@ -67,7 +67,7 @@ strand_handle* spawn(const spawn_options& options, bool fiber, F&& f, Arguments&
     throw;
   }
   guard.strand = nullptr;
-  return p.strand;
+  return options.detached ? nullptr : p.strand;
 }
 
 /// What threads and fibers have in common: a name for something that runs, to be joined or detached.
@@ -178,7 +178,7 @@ class thread : public detail::joinable_handle {
     requires detail::callable_for<F, thread, spawn_options>
   explicit thread(F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn({}, false, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
-  /// The same with a name, a stack size, or on a kernel thread of its own.
+  /// The same, as the options say. Throws also std::system_error (invalid_argument) for options that contradict each other or the runtime.
   template <class F, class... Arguments>
   thread(const spawn_options& options, F&& f, Arguments&&... arguments)
       : joinable_handle(detail::spawn(options, false, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
@@ -212,7 +212,7 @@ class jthread {
     requires detail::callable_for<F, jthread, spawn_options>
   explicit jthread(F&& f, Arguments&&... arguments)
       : thread_(start({}, stop_, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
-  /// The same with a name, a stack size, or on a kernel thread of its own.
+  /// The same, as the options say. Throws also std::system_error (invalid_argument) for options that contradict each other or the runtime.
   template <class F, class... Arguments>
   jthread(const spawn_options& options, F&& f, Arguments&&... arguments)
       : thread_(start(options, stop_, std::forward<F>(f), std::forward<Arguments>(arguments)...)) {}
@@ -276,7 +276,10 @@ void sleep_for(const std::chrono::duration<Rep, Period>& span) {
 /// Until then, by that clock, also if it is set meanwhile.
 template <class Clock, class Duration>
 void sleep_until(const std::chrono::time_point<Clock, Duration>& when) {
-  while (Clock::now() < when) detail::sleep_until(detail::deadline_at(when));
+  while (Clock::now() < when) {
+    detail::sleep_until(detail::deadline_at(when));
+    if (detail::time_is_virtual()) return;
+  }
 }
 
 }  // namespace this_thread

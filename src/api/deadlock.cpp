@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/runtime.hpp"
+#include "api/runtimes.hpp"
 #include "base/text.hpp"
 #include "core/thread_memory.hpp"
 #include "os/memory.hpp"
@@ -120,6 +121,7 @@ void report(const census& c, nanoseconds_at now) noexcept {
   head << "weft: deadlock: " << (c.waiting == 1 ? "the only thread waits" : "all ");
   if (c.waiting != 1) head << static_cast<std::uint64_t>(c.waiting) << " threads wait";
   head << ", and nothing can wake " << (c.waiting == 1 ? "it\n" : "them\n");
+  describe_seeds(head);
   say(head);
   unsigned lines = 0;
   for_each_alive([&](strand& s) {
@@ -143,7 +145,13 @@ nanoseconds_at look_for_deadlock(nanoseconds_at now) noexcept {
   const census c = count();
   if (c.waiting == 0 || c.waits_so_far == waits_reported) return now + second;
   // Ours: the carriers, this one, and the one that makes others.
-  if (c.running != 0 || kernel_threads() > the_scheduler.carriers_alive() + 2 + c.on_kernel_threads) return now + second;
+  if (c.running != 0) return now + second;
+  std::uint32_t ours = the_scheduler.carriers_alive() + 2;
+  for (side_scheduler* s = first_side_scheduler(); s != nullptr; s = s->next) {
+    if (s->engine.earliest_deadline() != never) return now + second;
+    ours += s->engine.carriers_alive() + (s->as.virtual_time ? 0 : 1);  // and its monitor
+  }
+  if (kernel_threads() > ours + c.on_kernel_threads) return now + second;
   if (c.waits_so_far != waits_at_last_look || now - looked_at < second_look) {
     if (c.waits_so_far != waits_at_last_look) looked_at = now;
     waits_at_last_look = c.waits_so_far;

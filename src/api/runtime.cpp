@@ -17,6 +17,8 @@
 #include "core/settings.hpp"
 #include "core/thread_memory.hpp"
 #include "api/deadlock.hpp"
+#include "api/inheritance.hpp"
+#include "api/runtimes.hpp"
 #include "io/reactor.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/resolver.hpp"
@@ -68,16 +70,27 @@ void* run_monitor(void* raw) {
   return nullptr;
 }
 
-int start_monitor() noexcept {
-  alignas(monitor) static unsigned char memory[sizeof(monitor)];
-  auto* m = new (memory) monitor(the_scheduler);
+}  // namespace
+
+scheduler_hooks hooks_beside() noexcept {
+  return {.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller};
+}
+
+int start_monitor(monitor& m) noexcept {
   pthread_t handle;
   const std::uint64_t mask = os::signal_mask();
   os::set_signal_mask(~std::uint64_t{0});  // inherited: no handler ever runs on it
-  const int error = ::pthread_create(&handle, nullptr, run_monitor, m);
+  const int error = ::pthread_create(&handle, nullptr, run_monitor, &m);
   os::set_signal_mask(mask);
   if (error == 0) ::pthread_detach(handle);
   return error;
+}
+
+namespace {
+
+int start_first_monitor() noexcept {
+  alignas(monitor) static unsigned char memory[sizeof(monitor)];
+  return start_monitor(*new (memory) monitor(the_scheduler));
 }
 
 /// A thread that is preempted in malloc holds its lock until it runs again. Others block in the kernel for it, one carrier each; and a new
@@ -111,11 +124,12 @@ int start_engine(strand& me) noexcept {
   if (me.number == 0) me.number = new_number();
   me.alive.store(true, memory_order::relaxed);  // relaxed: see strand
   me.block_built = true;
-  const scheduler_hooks hooks{.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller, .tidy = trim_thread_memory<strand>,
-      .quiet = chosen.deadlock != options::deadlock_choice::off ? look_for_deadlock : nullptr};
+  scheduler_hooks hooks = hooks_beside();
+  hooks.tidy = trim_thread_memory<strand>;
+  hooks.quiet = chosen.deadlock != options::deadlock_choice::off ? look_for_deadlock : nullptr;
   current_thread = &me;
   int error = the_scheduler.started() ? the_scheduler.start_again_in_child(me) : the_scheduler.start(me, settled, hooks);
-  if (error == 0) error = start_monitor();
+  if (error == 0) error = start_first_monitor();
   return error;
 }
 
@@ -156,6 +170,11 @@ void begin_anew_in_child() noexcept {
   mem::begin_anew();
   mem::stacks.begin_anew();
   begin_thread_ids();
+  forget_side_schedulers();
+  if (thread* me = current()) {
+    static_cast<strand*>(me)->in = nullptr;
+    begin_inheritance_anew(static_cast<strand&>(*me));
+  }
   if (thread* me = current(); me != nullptr && me->kind == thread_kind::user) {
     // libc's fork has listed the caller's block among its own stacks; main's is one.
     if (me != main_if_adopted() && me->on->thread_pointer != arch::thread_pointer()) mem::leave_list_of_libc(arch::thread_pointer());

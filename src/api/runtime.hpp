@@ -5,6 +5,7 @@
 
 #include "api/strand.hpp"
 #include "core/options.hpp"
+#include "rescue/monitor.hpp"
 
 namespace weft::engine::api {
 
@@ -12,6 +13,10 @@ namespace weft::engine::api {
 [[nodiscard]] const options& chosen_options() noexcept;
 /// The strand of the process's main thread, if the runtime was started by it.
 [[nodiscard]] strand* main_if_adopted() noexcept;
+/// What a scheduler beside the default one asks of this face.
+[[nodiscard]] scheduler_hooks hooks_beside() noexcept;
+/// On a kernel thread of its own. 0 or an errno code.
+[[nodiscard]] int start_monitor(monitor& m) noexcept;
 /// For the next strand.
 [[nodiscard]] std::uint64_t new_number() noexcept;
 /// Once, before any strand on a kernel thread.

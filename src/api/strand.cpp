@@ -2,19 +2,24 @@
 // The life of strands: memory, start, join, end.
 #include "api/strand.hpp"
 
+#include <errno.h>
 #include <string.h>
 
 #include <new>
+#include <system_error>
 
 #include "api/runtime.hpp"
+#include "api/runtimes.hpp"
 #include "arch/context.hpp"
 #include "arch/thread_pointer.hpp"
 #include "core/thread_memory.hpp"
 #include "mem/malloc_cache.hpp"
 #include "mem/resolver.hpp"
 #include "os/signal_mask.hpp"
+#include "sync/generation.hpp"
 #include "sync/wait.hpp"
 #include "weft/detail/strand.hpp"
+#include "weft/detail/sync.hpp"
 
 namespace weft::engine::api {
 
@@ -72,7 +77,7 @@ void strand_entry(void* raw) noexcept {
 }
 
 void reset(strand& t, const spawn_options& options) noexcept {
-  t.life.begin_anew(false);
+  t.life.begin_anew(options.detached);
   t.started_here = true;
   t.at_exit = nullptr;
   t.number = new_number();
@@ -81,6 +86,29 @@ void reset(strand& t, const spawn_options& options) noexcept {
   const std::size_t length = options.name.size() < sizeof t.name - 1 ? options.name.size() : sizeof t.name - 1;
   if (length != 0) ::memcpy(t.name, options.name.data(), length);  // an empty name may point nowhere
   t.name[length] = '\0';
+  t.pinned = options.pinned_to;
+  t.about = {};
+  t.about.who = &t;
+  t.about.number = t.number;
+  t.about.name = t.name;
+  t.about.weight = options.weight;
+  t.due_after = options.deadline.count();
+  t.deadline.store(never, memory_order::relaxed);  // relaxed: published by its start, as the next
+  t.own_priority = options.priority;
+  t.urgency.store(options.priority, memory_order::relaxed);  // relaxed: as above
+}
+
+/// Throws if `options` ask for what cannot be.
+void check(const spawn_options& options, const runtime_state* in, bool alone) {
+  const auto refuse = [](const char* why) { throw std::system_error(EINVAL, std::generic_category(), why); };
+  if (options.weight == 0) refuse("weft: spawn_options.weight is 0");
+  if (options.deadline.count() < 0) refuse("weft: spawn_options.deadline is negative");
+  if (options.pinned_to < -1) refuse("weft: spawn_options.pinned_to is negative");
+  if (in != nullptr && in->generation != sync::generation) refuse("weft: the runtime was the parent process's");
+  if (options.pinned_to < 0 || alone) return;
+  const scheduler& home = scheduler_of(in);
+  if (home.ordered()) refuse("weft: spawn_options.pinned_to needs a runtime whose order is stealing");
+  if (static_cast<std::uint32_t>(options.pinned_to) >= home.slot_count()) refuse("weft: spawn_options.pinned_to is beyond the runtime's parallelism");
 }
 
 /// Of `bytes` below `top`.
@@ -240,7 +268,9 @@ strand& adopt_kernel_thread() noexcept {
 void strand_retired(thread& raw) noexcept {
   auto& t = static_cast<strand&>(raw);
   t.alive.store(false, memory_order::relaxed);  // relaxed: see strand
+  runtime_state* const in = t.in;
   if (t.life.finish()) release_any(t);
+  leave_runtime(in);
 }
 
 }  // namespace weft::engine::api
@@ -254,9 +284,12 @@ prepared prepare(const spawn_options& options, bool fiber, std::size_t bytes, st
   const stage now = start_runtime();
   prepared p;
   const bool alone = now == stage::kernel_threads || (options.by == carried::alone && !fiber);
+  runtime_state* const in = runtime_for(options, self());
+  check(options, in, alone);
   strand* t = alone ? prepare_kernel_thread(bytes, alignment, p.place) : prepare_user_level(options, fiber, bytes, alignment, p.place);
   if (t == nullptr) return {};
   reset(*t, options);
+  enter_runtime(*t, in);
   p.strand = reinterpret_cast<strand_handle*>(t);
   return p;
 }
@@ -276,15 +309,18 @@ void start(strand_handle* s, void (*run)(void*)) {
   t.cpu_time.store(0, memory_order::relaxed);  // relaxed: as above
   t.stack.created(t.stack_low, t.stack_bytes);
   t.context = arch::make_context(t.callable, strand_entry, &t);
+  switch_point();
   const section in(me);
-  the_scheduler.start_thread(t);
+  scheduler_of(t.in).start_thread(t);
 }
 
 void abandon(strand_handle* s) noexcept {
   strand& t = *from(s);
   if (t.kind == thread_kind::foreign) ::operator delete(t.callable, std::align_val_t{t.stack_bytes});
+  runtime_state* const runtime = t.in;
   const section in(self());
   release_any(t);
+  leave_runtime(runtime);
 }
 
 bool join(strand_handle* s, deadline when) noexcept {
@@ -318,6 +354,7 @@ std::uint64_t own_number() noexcept { return self().number; }
 bool is_caller(const strand_handle* s) noexcept { return from(s) == &self(); }
 
 void yield() noexcept {
+  switch_point();
   strand& me = self();
   if (me.kind == thread_kind::foreign) return give_cpu_away();
   const section in(me);

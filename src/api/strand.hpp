@@ -20,9 +20,11 @@
 #include "mem/stack_pool.hpp"
 #include "os/clock.hpp"
 #include "sync/ending.hpp"
+#include "weft/policy.hpp"
 
 namespace weft::detail {
 struct exit_action;
+struct runtime_state;
 }
 
 namespace weft::engine::api {
@@ -35,6 +37,8 @@ struct waiting_for {
   atomic<const void*> object{nullptr};  ///< A mutex_state, a shared_mutex_state, a strand ...
   atomic<nanoseconds_at> since{0};
 };
+
+class donation;
 
 struct strand : thread {
   void (*run)(void* callable) = nullptr;
@@ -51,6 +55,19 @@ struct strand : thread {
   detail::exit_action* at_exit = nullptr;
   atomic<bool> alive{false};  ///< Between its start and its end. Relaxed: for those who look for deadlocks, who look twice.
   waiting_for waits;          ///< Its own; others look at it while its wait word says that it waits.
+
+  // What orders other than work stealing ask for.
+  detail::runtime_state* in = nullptr;  ///< Null: the default runtime.
+  struct listed : schedulable {
+    strand* who = nullptr;
+  } about;                              ///< As its policy sees it; guarded by the queue's lock.
+  nanoseconds due_after = 0;            ///< spawn_options::deadline.
+  atomic<nanoseconds_at> deadline{never};
+  int own_priority = 0;                 ///< See api/inheritance.hpp, also for the next three.
+  atomic<int> urgency{0};
+  donation* donors = nullptr;
+  donation* giving = nullptr;
+
   pthread_t kernel_thread{};
   strand* next_free = nullptr;
   strand* next_made = nullptr;

@@ -4,6 +4,7 @@
 
 #include "api/deadlock.hpp"
 #include "api/engine_part.hpp"
+#include "api/inheritance.hpp"
 #include "api/strand.hpp"
 #include "sync/condition.hpp"
 #include "sync/mutex.hpp"
@@ -53,34 +54,57 @@ void destroyed_in_use(const char* what) noexcept { misuse("destroyed while it is
 
 // -- mutex --
 
-bool try_lock(mutex_state& m) noexcept {
-  strand& me = self();
-  if (!word_of(m).try_lock()) return false;
+namespace {
+void owned_by(strand& me, mutex_state& m) noexcept {
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: who holds the lock asks only whether it is itself
+  if (watched()) [[unlikely]]
+    api::adopt_donations(me, m);
+}
+}  // namespace
+
+bool try_lock(mutex_state& m) noexcept {
+  switch_point();
+  if (!word_of(m).try_lock()) return false;
+  owned_by(self(), m);
   return true;
 }
 
 bool lock_until(mutex_state& m, deadline when) noexcept {
+  switch_point();
   strand& me = self();
   if (!word_of(m).try_lock()) {
     if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as above
       misuse("a thread locks a mutex that it holds");
     bool woken_before = false;
+    const api::donation gift(me, m);
     if (!until_not_interrupted(me, what::mutex, &m, when, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), when, woken_before); })) return false;
   }
-  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as above
+  owned_by(me, m);
   return true;
 }
 
 void lock(mutex_state& m) noexcept { (void)lock_until(m, no_deadline); }
 
+namespace {
+[[gnu::noinline]] void unlock_slow(strand& me, mutex_state& m) noexcept {
+  const section in(me);
+  word_of(m).unlock_slow(list_of(m.waiting));
+}
+[[gnu::noinline]] void unlock_watched(strand& me, mutex_state& m) noexcept {
+  const bool less_urgent = api::shed_donations(me, m);
+  if (!word_of(m).unlock_fast()) unlock_slow(me, m);
+  // In the middle of a wait for a condition others have their turn in any case.
+  if (less_urgent && !me.no_preempt.raised()) yield();
+  switch_point();
+}
+}  // namespace
+
 void unlock(mutex_state& m) noexcept {
   strand& me = self();
   if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a mutex is unlocked by one that does not hold it");  // relaxed: as above
   m.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: before the word is freed
-  if (word_of(m).unlock_fast()) [[likely]] return;
-  const section in(me);
-  word_of(m).unlock_slow(list_of(m.waiting));
+  if (watched()) [[unlikely]] return unlock_watched(me, m);
+  if (!word_of(m).unlock_fast()) [[unlikely]] unlock_slow(me, m);
 }
 
 // -- condition --
@@ -98,11 +122,13 @@ bool wait(condition_state& c, mutex_state& m, deadline when) noexcept {
   return why != wake_reason::deadline;
 }
 void notify_one(condition_state& c) noexcept {
+  switch_point();
   if (!of(c).anybody()) return;
   const section in(self());
   of(c).signal();
 }
 void notify_all(condition_state& c) noexcept {
+  switch_point();
   if (!of(c).anybody()) return;
   const section in(self());
   of(c).broadcast();
@@ -118,8 +144,12 @@ void end_condition(condition_state& c) noexcept {
 
 // -- semaphore --
 
-bool try_acquire(semaphore_state& s) noexcept { return word_of(s).try_wait(); }
+bool try_acquire(semaphore_state& s) noexcept {
+  switch_point();
+  return word_of(s).try_wait();
+}
 bool acquire_until(semaphore_state& s, deadline when) noexcept {
+  switch_point();
   if (word_of(s).try_wait()) return true;
   strand& me = self();
   return until_not_interrupted(me, what::semaphore, &s, when, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), when); });
@@ -133,17 +163,20 @@ void release(semaphore_state& s, std::ptrdiff_t count) noexcept {
     }
     if (overflow) misuse("a semaphore is released beyond its greatest value");
   }
+  switch_point();
 }
 
 // -- shared mutex --
 
 bool try_lock(shared_mutex_state& m) noexcept {
+  switch_point();
   strand& me = self();
   if (!word_of(m).try_write()) return false;
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
   return true;
 }
 bool lock_until(shared_mutex_state& m, deadline when) noexcept {
+  switch_point();
   strand& me = self();
   if (!word_of(m).try_write()) {
     if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
@@ -157,12 +190,18 @@ void unlock(shared_mutex_state& m) noexcept {
   strand& me = self();
   if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a shared_mutex is unlocked by one that does not hold it");  // relaxed: as for a mutex
   m.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: as for a mutex
-  if (word_of(m).unlock_write_fast()) return;
-  const section in(me);
-  word_of(m).unlock_write_slow(queues_of(m));
+  if (!word_of(m).unlock_write_fast()) {
+    const section in(me);
+    word_of(m).unlock_write_slow(queues_of(m));
+  }
+  switch_point();
 }
-bool try_lock_shared(shared_mutex_state& m) noexcept { return word_of(m).try_read() == 0; }
+bool try_lock_shared(shared_mutex_state& m) noexcept {
+  switch_point();
+  return word_of(m).try_read() == 0;
+}
 bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
+  switch_point();
   if (word_of(m).try_read() == 0) return true;
   strand& me = self();
   if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
@@ -171,9 +210,11 @@ bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
 }
 void unlock_shared(shared_mutex_state& m) noexcept {
   if (!word_of(m).is_held() || word_of(m).has_writer()) misuse("a shared_mutex is unlocked for reading, which nobody has locked so");
-  if (word_of(m).unlock_read_fast()) return;
-  const section in(self());
-  word_of(m).unlock_read_slow(queues_of(m));
+  if (!word_of(m).unlock_read_fast()) {
+    const section in(self());
+    word_of(m).unlock_read_slow(queues_of(m));
+  }
+  switch_point();
 }
 
 }  // namespace weft::detail

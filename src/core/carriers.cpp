@@ -210,6 +210,9 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
   carriers_alive_.store(1, memory_order::relaxed);  // relaxed: as above
   if (carriers_most_.load(memory_order::relaxed) == 0) carriers_most_.store(1, memory_order::relaxed);  // relaxed: as above
   me.kind = thread_kind::user;
+  me.home = this;
+  me.placed = false;
+  me.pinned = -1;
   me.on = c;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   me.thread_pointer = 0;
@@ -222,7 +225,7 @@ int scheduler::adopt_kernel_thread(thread& me) noexcept {
   return 0;
 }
 
-int scheduler::start(thread& main, const scheduler_options& options, const scheduler_hooks& hooks) noexcept {
+int scheduler::map_tables(const scheduler_options& options, const scheduler_hooks& hooks) noexcept {
   options_ = options;
   hooks_ = hooks;
   const std::size_t slots_bytes = os::round_up(sizeof(slot) * options.parallelism, os::page_size);
@@ -237,7 +240,25 @@ int scheduler::start(thread& main, const scheduler_options& options, const sched
   slots_ = reinterpret_cast<slot*>(slots);
   for (std::uint32_t i = 0; i < options.parallelism; ++i) new (&slots_[i]) slot;
   table_ = table;
-  return adopt_kernel_thread(main);
+  return 0;
+}
+
+int scheduler::start(thread& main, const scheduler_options& options, const scheduler_hooks& hooks) noexcept {
+  const int error = map_tables(options, hooks);
+  return error != 0 ? error : adopt_kernel_thread(main);
+}
+
+int scheduler::start_beside(const scheduler_options& options, const scheduler_hooks& hooks) noexcept {
+  if (const int error = map_tables(options, hooks); error != 0) return error;
+  global_.use(options.order);
+  if (options.order != nullptr && options.order->time_is_virtual()) begin_virtual_time();
+  for (std::uint32_t i = 0; i < options_.parallelism; ++i) idle_.put_slot(slots_[i]);
+  return new_carrier(nullptr) != nullptr ? 0 : EAGAIN;
+}
+
+void scheduler::begin_virtual_time() noexcept {
+  constexpr nanoseconds_at first_instant = second;                  // always the same, and not 0
+  virtual_now_.store(first_instant, memory_order::relaxed);  // relaxed: the first thread's start orders
 }
 
 int scheduler::start_again_in_child(thread& me) noexcept {

@@ -5,7 +5,7 @@
 
 namespace weft::engine {
 
-constinit atomic<bool> accounting_switches{false};
+constinit atomic<std::uint32_t> accounting_switches{0};
 
 namespace {
 constexpr nanoseconds fine = 20 * microsecond;
@@ -51,8 +51,14 @@ void account_when_due(carrier& c) noexcept {
   if (os::coarse_now() - c.cpu_tick >= tick) account_now(c);
 }
 
+void account_all_switches(bool yes) noexcept {
+  accounting_switches.fetch_add(yes ? 1 : ~0u, memory_order::relaxed);  // relaxed: a switch that does not see it yet is accounted later
+}
+
 nanoseconds cpu_time_of(thread& me, thread& t) noexcept {
-  accounting_switches.store(true, memory_order::relaxed);  // relaxed: a switch that does not see it yet is accounted later
+  static constinit atomic<bool> asked_for{false};
+  if (!asked_for.load(memory_order::relaxed) && !asked_for.exchange(true, memory_order::relaxed))  // relaxed: only once
+    account_all_switches(true);
   if (&me == &t && me.on != nullptr) account_now(*me.on);
   const nanoseconds before = t.cpu_time.load(memory_order::relaxed);  // relaxed: an estimate of what changes as we look
   if (&me == &t) return before;

@@ -16,7 +16,9 @@
 
 namespace weft::engine {
 
-extern constinit atomic<bool> accounting_switches;
+extern constinit atomic<std::uint32_t> accounting_switches;  ///< How many want it.
+/// From now on, or no longer, on somebody's behalf.
+void account_all_switches(bool yes) noexcept;
 
 /// The carrier is about to leave its thread, for another one or for the loop.
 void account_switch(carrier& c) noexcept;

@@ -5,24 +5,31 @@
 
 #include "base/fifo.hpp"
 #include "base/spinlock.hpp"
+#include "core/order.hpp"
 #include "core/thread.hpp"
 
 namespace weft::engine {
 
 class global_queue {
  public:
-  void push(thread& t) noexcept {
+  /// Returns its rank, for it may run and change from now on.
+  std::int64_t push(thread& t, became_ready why = became_ready::woken) noexcept {
     locked hold(lock_);
-    list_.push(t);
+    if (order_ != nullptr) {
+      order_->push(t, why);
+    } else {
+      list_.push(t);
+    }
     // [idle-1] We publish work, then look for idle slots (scheduler::push_global); a carrier that goes idle publishes
     // its slot, then looks at this count. Both are seq_cst, so one of the two sees the other: work cannot lie unseen.
     size_.fetch_add(1, memory_order::seq_cst);
+    return t.rank.load(memory_order::relaxed);  // relaxed: under the lock
   }
 
   thread* pop() noexcept {
     if (empty()) return nullptr;
     locked hold(lock_);
-    thread* t = list_.pop();
+    thread* t = order_ != nullptr ? order_->pop() : list_.pop();
     if (t != nullptr) size_.fetch_sub(1, memory_order::relaxed);  // relaxed: only increments must be seen
     return t;
   }
@@ -31,6 +38,14 @@ class global_queue {
   /// The look that the idle protocol relies on.
   [[nodiscard]] bool empty_ordered() const noexcept { return size_.load(memory_order::seq_cst) == 0; }  // [idle-1]
   [[nodiscard]] std::uint32_t size() const noexcept { return size_.load(memory_order::relaxed); }       // relaxed: a hint
+
+  /// From now on `by` says who is first. Before anybody uses the queue.
+  void use(order* by) noexcept { order_ = by; }
+  /// See order::changed.
+  void changed(thread& t) noexcept {
+    locked hold(lock_);
+    order_->changed(t);
+  }
 
   /// In the only thread of a forked child.
   void reset() noexcept {
@@ -43,6 +58,7 @@ class global_queue {
  private:
   spinlock lock_;
   fifo<thread, &thread::next> list_;
+  order* order_ = nullptr;
   atomic<std::uint32_t> size_{0};
 };
 

@@ -45,8 +45,9 @@ void scheduler::loop(carrier& c) noexcept {
 
 thread* scheduler::find_work(carrier& c) noexcept {
   for (;;) {
-    if (earliest_deadline() != never) fire_timers(os::now());
+    if (earliest_deadline() != never) fire_timers(now());
     if (thread* t = pick(*c.holding)) return t;
+    if (time_is_virtual() && jump_to_next_deadline()) continue;
     poll_events();
     if (thread* t = pick(*c.holding)) return t;
     if (thread* t = search(c)) return t;
@@ -57,11 +58,12 @@ thread* scheduler::find_work(carrier& c) noexcept {
     if (ours) {
       s.holder.store(nullptr, memory_order::relaxed);  // relaxed: a hint
       idle_.put_slot(s);
-      if (!fault("idle.no_second_look") && !global_.empty_ordered()) {  // [idle-1]
-        if (slot* again = idle_.take_slot()) {
-          hand(c, *again);
-          continue;
-        }
+      slot* again = nullptr;
+      if (!fault("idle.no_second_look") && !global_.empty_ordered()) again = idle_.take_slot();             // [idle-1]
+      if (again == nullptr && !s.pinned.empty_ordered() && idle_.take_slot(s)) again = &s;  // [idle-1]
+      if (again != nullptr) {
+        hand(c, *again);
+        continue;
       }
     }
     sleep(c);
@@ -83,6 +85,7 @@ thread* scheduler::search(carrier& c) noexcept {
     for (int i = 0; i < 64; ++i) pause_cpu();
     found = steal(mine);
     if (found == nullptr) found = take_global(mine);
+    if (found == nullptr) found = mine.pinned.pop();
   } while (found == nullptr && os::now() < end);
   searching_.fetch_sub(1, memory_order::relaxed);  // relaxed: as above
   return found;
@@ -99,6 +102,14 @@ thread* scheduler::steal(slot& mine) noexcept {
     }
   }
   return nullptr;
+}
+
+/// Nobody can run: the next thing that happens is that a deadline passes. (A virtual time has one slot and no monitor.)
+bool scheduler::jump_to_next_deadline() noexcept {
+  const nanoseconds_at next = earliest_deadline();
+  if (next == never) return false;
+  if (next > now()) virtual_now_.store(next, memory_order::relaxed);  // relaxed: written by the slot's holder, read by its threads
+  return true;
 }
 
 /// A carrier that looks for others while all slots compute must get a CPU soon; one that computes itself is like any other.
@@ -120,7 +131,7 @@ void scheduler::sleep_until_given(carrier& c) noexcept {
     // we slept has set it, and we do not sleep. What it handed over is read through the claim, not through this word.
     c.wake_word.store(0, memory_order::relaxed);  // relaxed: nobody wakes us before put_sleeper lists us
     event_source* source = events();
-    const nanoseconds_at look_at = idle_.put_sleeper(c, earliest_deadline(), source != nullptr && source->anybody());
+    const nanoseconds_at look_at = idle_.put_sleeper(c, time_is_virtual() ? never : earliest_deadline(), source != nullptr && source->anybody());
     const bool watches = c.watches.load(memory_order::relaxed);  // relaxed: ours
     adopt_idle_mask(c);
     be_urgent(c, idle_.slots() == 0 && idle_.watch_in_any_case());
@@ -165,7 +176,7 @@ void scheduler::sleep_until_given(carrier& c) noexcept {
       compiler_barrier();
       hooks_.arrived();
     }
-    const nanoseconds_at now = os::now();
+    const nanoseconds_at now = this->now();
     const bool due = earliest_deadline() <= now;
     if (due || !global_.empty_ordered()) {  // [idle-1] as in find_work
       if (slot* s = idle_.take_slot()) {

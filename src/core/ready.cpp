@@ -15,19 +15,24 @@
 
 namespace weft::engine {
 
+/// That of this scheduler on which the caller runs, as a thread or as the carrier's loop.
+[[gnu::always_inline]] inline carrier* scheduler::callers_carrier() const noexcept {
+  const thread* me = current();
+  carrier* c = me != nullptr && me->kind == thread_kind::user ? me->on : current_carrier;
+  return c != nullptr && c->home == this ? c : nullptr;
+}
+
 void scheduler::make_ready(thread& t) noexcept {
   if (t.kind == thread_kind::foreign) {
     t.foreign_wake.fetch_or(thread::made_ready, memory_order::release);  // [foreign-1] see park_foreign
     os::futex_wake(t.foreign_wake, 1);
     return;
   }
-  thread* me = current();
-  carrier* c = me != nullptr && me->kind == thread_kind::user ? me->on : current_carrier;
-  if (c == nullptr || !c->claim.holds()) {
-    push_global(t);
-    return;
-  }
+  if (t.home != this) [[unlikely]] return t.home->make_ready(t);
+  carrier* c = callers_carrier();
+  if (c == nullptr || !c->claim.holds()) return push_global(t);
   slot& s = *c->holding;
+  if (t.placed && (ordered() || &s != &slots_[t.pinned])) [[unlikely]] return push_placed(t, became_ready::woken);
   thread* displaced = s.swap_newest(&t);
   if (displaced != nullptr) {
     push_local(s, *displaced);
@@ -40,8 +45,10 @@ void scheduler::make_ready(thread& t) noexcept {
 // Threads begin in the order of their creation, unlike woken ones: programs count on it more than they should (a thread that
 // installs the handler of a signal, the next one that sends it), and native threads mostly do so.
 void scheduler::start_thread(thread& t) noexcept {
-  thread* me = current();
-  carrier* c = me != nullptr && me->kind == thread_kind::user ? me->on : current_carrier;
+  t.home = this;
+  t.placed = t.pinned >= 0 || ordered();
+  if (t.placed) [[unlikely]] return push_placed(t, became_ready::started);
+  carrier* c = callers_carrier();
   if (c == nullptr || !c->claim.holds() || !c->holding->has_work()) return make_ready(t);
   slot& s = *c->holding;
   if (thread* before = s.swap_newest(nullptr)) push_local(s, *before);
@@ -65,6 +72,7 @@ bool scheduler::wake(thread& t, ticket ticket, wake_reason why) noexcept {
 }
 
 void scheduler::push_local(slot& s, thread& t) noexcept {
+  if (t.placed) [[unlikely]] return push_placed(t, became_ready::yielded);
   if (s.queue.push(t)) [[likely]] {
     // A thread that is moved is in no queue for a moment, and the monitor may have dozed off in just that one.
     if (!fault("doze.moves_in_silence")) tell_monitor();
@@ -73,17 +81,57 @@ void scheduler::push_local(slot& s, thread& t) noexcept {
   // Full: half of it goes to the global queue, oldest first, and this one behind them.
   thread* batch[256];
   const std::uint32_t n = s.queue.take_half([&](std::uint32_t i, thread* element) { batch[i] = element; });
-  for (std::uint32_t i = 0; i < n; ++i) global_.push(*batch[i]);
+  for (std::uint32_t i = 0; i < n; ++i) (void)global_.push(*batch[i]);
   push_global(t);
 }
 
 void scheduler::push_global(thread& t) noexcept {
-  global_.push(t);
+  if (t.placed) [[unlikely]] return push_placed(t, became_ready::woken);
+  (void)global_.push(t);
   if (idle_.slots_ordered() != 0) {  // [idle-1] see global_queue::push
     wake_one_more();
   } else {
     tell_monitor();
   }
+}
+
+void scheduler::push_placed(thread& t, became_ready why) noexcept {
+  if (t.pinned >= 0) return push_pinned(t);
+  const std::int64_t rank = global_.push(t, why);
+  if (idle_.slots_ordered() != 0) {  // [idle-1] see global_queue::push
+    wake_one_more();
+  } else {
+    tell_monitor();
+    if (why != became_ready::yielded) displace_for(rank);
+  }
+}
+
+void scheduler::push_pinned(thread& t) noexcept {
+  slot& s = slots_[t.pinned];
+  (void)s.pinned.push(t);
+  if (idle_.slots_ordered() != 0 && idle_.take_slot(s)) {  // [idle-1] see global_queue::push
+    (void)give_slot(s);
+  } else {
+    tell_monitor();
+  }
+}
+
+/// Something has become ready, and no slot is idle: of those that run, the one with the greatest rank gives way, if that is greater.
+void scheduler::displace_for(std::int64_t rank) noexcept {
+  carrier* last = nullptr;
+  std::int64_t greatest = rank;
+  for (std::uint32_t i = 0; i < options_.parallelism; ++i) {
+    carrier* c = slots_[i].holder.load(memory_order::acquire);                           // [holder-1] as in the monitor
+    const thread* t = c != nullptr ? c->current.load(memory_order::acquire) : nullptr;  // [current-1] as in the monitor
+    if (t == nullptr || t->rank.load(memory_order::relaxed) <= greatest) continue;      // relaxed: who asks in vain does no harm
+    greatest = t->rank.load(memory_order::relaxed);                                     // relaxed: as above
+    last = c;
+  }
+  if (last == nullptr) return;
+  if (thread* me = current(); me != nullptr && me->on == last && me->kind == thread_kind::user)
+    me->pending.fetch_or(pending_work::preempt, memory_order::seq_cst);  // [pending-1] for the end of this section
+  else
+    os::signal_kernel_thread(last->tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: does not change
 }
 
 void scheduler::tell_monitor() noexcept {

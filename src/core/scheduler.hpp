@@ -16,6 +16,7 @@
 #include "core/event_source.hpp"
 #include "core/global_queue.hpp"
 #include "core/idle_set.hpp"
+#include "core/order.hpp"
 #include "core/slot.hpp"
 #include "core/thread.hpp"
 
@@ -25,6 +26,7 @@ struct scheduler_options {
   std::uint32_t parallelism = 1;
   std::uint32_t most_carriers = 16;
   nanoseconds slice = 10 * millisecond;
+  engine::order* order = nullptr;  ///< Null: work stealing.
 };
 
 /// What the faces plug in. Called on the scheduler's own stack or on the next thread's: may not block or allocate.
@@ -47,6 +49,10 @@ class scheduler {
   /// Makes `main`, which runs now, the first thread: the calling kernel thread becomes its carrier, holding a slot.
   /// Returns 0 or an errno code (ENOMEM), then nothing has changed. Once per process (again in a forked child).
   int start(thread& main, const scheduler_options& options, const scheduler_hooks& hooks) noexcept;
+  /// The same without a first thread, beside a scheduler that runs: the first carrier sleeps until there is work.
+  int start_beside(const scheduler_options& options, const scheduler_hooks& hooks) noexcept;
+  /// Sets a virtual time to its beginning. While there are no threads.
+  void begin_virtual_time() noexcept;
   /// In a forked child: forgets every thread but `me`, the caller, and every carrier but one made anew for it.
   int start_again_in_child(thread& me) noexcept;
 
@@ -54,7 +60,7 @@ class scheduler {
 
   /// [section] Waits until somebody claims ticket `t` of `me` or the deadline passes. Switches.
   wake_reason park(thread& me, ticket t, nanoseconds_at deadline = never) noexcept;
-  /// [section] Makes a thread ready that the caller has claimed (claim_result::parked). Never waits.
+  /// [section] Makes a thread ready that the caller has claimed (claim_result::parked), whichever scheduler is its home. Never waits.
   void make_ready(thread& t) noexcept;
   /// [section] claim and make_ready in one. True if this wake-up is the one that counts.
   bool wake(thread& t, ticket ticket, wake_reason why) noexcept;
@@ -72,6 +78,8 @@ class scheduler {
   /// [section] `me` keeps its carrier for itself and becomes a kernel thread like those that Weft did not make: it waits by
   /// futex and is not preempted. The caller has set `bound` in the carrier. When it retires, the kernel thread ends.
   void bind(thread& me) noexcept;
+  /// [section] What the rank of `t` comes from has changed (core/order.hpp). If it is a running one's, it may have to yield.
+  void rank_changed(thread& t) noexcept { global_.changed(t); }
   /// [section] The slot was taken away while the thread was blocked: gets another, possibly on another carrier.
   void regain_slot(thread& me) noexcept;
   /// First thing that runs on the stack of a thread that is resumed or new: finishes what its predecessor left.
@@ -122,6 +130,10 @@ class scheduler {
   idle_set& idle() noexcept { return idle_; }
   global_queue& global() noexcept { return global_; }
   [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
+  [[nodiscard]] bool ordered() const noexcept { return options_.order != nullptr; }
+  /// The clock of its deadlines.
+  [[nodiscard]] nanoseconds_at now() const noexcept;
+  [[nodiscard]] bool time_is_virtual() const noexcept { return virtual_now_.load(memory_order::relaxed) != 0; }  // relaxed: does not change while there are threads
   [[nodiscard]] std::uint32_t carriers_made() const noexcept;
   carrier* carrier_at(std::uint32_t index) noexcept;
   [[nodiscard]] std::uint64_t switches() const noexcept;
@@ -139,6 +151,7 @@ class scheduler {
 
 
  private:
+  [[nodiscard]] carrier* callers_carrier() const noexcept;
   [[noreturn]] void loop(carrier& c) noexcept;
   void switch_away(thread& me, after_switch after, thread* next) noexcept;
   void finish_switch_here(thread& me) noexcept;
@@ -150,6 +163,11 @@ class scheduler {
   thread* pick_rotated(slot& s, rotation asked) noexcept;
   thread* take_global(slot& s) noexcept;
   void push_local(slot& s, thread& t) noexcept;
+  void push_placed(thread& t, became_ready why) noexcept;
+  void push_pinned(thread& t) noexcept;
+  void displace_for(std::int64_t rank) noexcept;
+  bool jump_to_next_deadline() noexcept;
+  int map_tables(const scheduler_options& options, const scheduler_hooks& hooks) noexcept;
   thread* find_work(carrier& c) noexcept;
   thread* search(carrier& c) noexcept;
   thread* steal(slot& mine) noexcept;
@@ -183,6 +201,7 @@ class scheduler {
   idle_set idle_;
   global_queue global_;
   alignas(64) atomic<std::uint32_t> searching_{0};
+  atomic<nanoseconds_at> virtual_now_{0};  ///< 0: time is the machine's.
   atomic<event_source*> events_{nullptr};
 
   spinlock carriers_lock_;
@@ -193,7 +212,7 @@ class scheduler {
   carrier** table_ = nullptr;
 };
 
-/// The process's scheduler. (Threads find theirs through their carrier; this one serves the default runtime.)
+/// The process's first scheduler: the default runtime's. Threads find theirs through their carrier; there may be others.
 extern constinit scheduler the_scheduler;
 
 }  // namespace weft::engine

@@ -3,11 +3,14 @@
 // I1  Work in `queue` or `newest` implies that some carrier holds the slot (or that it is being handed over): a local
 //     wake-up needs no idle carrier to be safe, only to be faster.
 // I2  Only the holder pushes; anybody may steal from `queue`.
+// I3  What is pinned to the slot lies in `pinned`, or is its newest, and runs nowhere else. Anybody pushes there, also while the slot is idle: as
+//     with the scheduler's global queue, who pushes then looks whether the slot is idle, and who lets it go idle looks at the queue again.
 #pragma once
 #include <cstdint>
 
 #include "base/spinlock.hpp"
 #include "core/deadline.hpp"
+#include "core/global_queue.hpp"
 #include "core/run_queue.hpp"
 #include "core/thread.hpp"
 #include "time/timer_queue.hpp"
@@ -34,9 +37,11 @@ struct alignas(64) slot {
   atomic<std::uint64_t> slices{0};  ///< Like switches, but a thread taken from `newest` continues the slice.
   atomic<rotation> rotate{rotation::none};
   bool global_turn = false;         ///< The holder's: whose turn it was at the last rotation.
+  bool pinned_turn = false;         ///< The holder's: the pinned ones have the next turn.
 
   atomic<carrier*> holder{nullptr};
 
+  alignas(64) global_queue pinned;
   alignas(64) spinlock timer_lock;
   timer_queue timers;
   deadline_nodes nodes;
@@ -52,7 +57,7 @@ struct alignas(64) slot {
   }
 
   [[nodiscard]] bool has_work() const noexcept {
-    return newest.load(memory_order::relaxed) != nullptr || !queue.empty();  // relaxed: a hint
+    return newest.load(memory_order::relaxed) != nullptr || !queue.empty() || !pinned.empty();  // relaxed: a hint
   }
   /// For counters with one writer.
   template <class T>

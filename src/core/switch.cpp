@@ -65,7 +65,7 @@ std::uintptr_t pointer_of(const thread& t, const carrier& c) noexcept {
 }
 
 void scheduler::resume_from_loop(carrier& c, thread& next) noexcept {
-  if (accounting_switches.load(memory_order::relaxed)) [[unlikely]]  // relaxed: late by a switch is early enough
+  if (accounting_switches.load(memory_order::relaxed) != 0) [[unlikely]]  // relaxed: late by a switch is early enough
     account_switch(c);
   prepare_to_run(c, next);
   c.stack.leave_for(next.stack, false);
@@ -95,7 +95,11 @@ void scheduler::commit_park(thread& left) noexcept {
       push_local(*c.holding, *left);
       break;
     case after_switch::requeue_global:
-      push_global(*left);
+      if (left->placed) [[unlikely]] {
+        push_placed(*left, became_ready::put_back);
+      } else {
+        push_global(*left);
+      }
       break;
     case after_switch::retire:
       left->stack.destroyed();
@@ -125,7 +129,7 @@ void scheduler::after(carrier& c) noexcept { after_here(c); }
   c.previous = &me;
   c.after = what;
   const bool for_ever = what == after_switch::retire;
-  const bool accounting = accounting_switches.load(memory_order::relaxed);  // relaxed: late by a switch is early enough
+  const bool accounting = accounting_switches.load(memory_order::relaxed) != 0;  // relaxed: late by a switch is early enough
   if (accounting) [[unlikely]] account_switch(c);
   if (threads_may_borrow && me.thread_pointer == 0) take_storage_back(c, me);
   const arch::context* to = &c.context;
@@ -149,6 +153,11 @@ thread* scheduler::pick(slot& s) noexcept {
   if (asked != rotation::none) [[unlikely]] return pick_rotated(s, asked);
   if (thread* t = s.swap_newest(nullptr)) return t;
   slot::bump(s.slices);
+  if (!s.pinned.empty()) [[unlikely]] {  // by turns with all others
+    s.pinned_turn = !s.pinned_turn;
+    if (s.pinned_turn)
+      if (thread* t = s.pinned.pop()) return t;
+  }
   // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever. A whole
   // share of it, and no new events before it is empty: ten thousand ready descriptors would otherwise fill the slot's own
   // queue faster than it drains, and what overflowed from there into the global queue would wait for seconds.
@@ -157,7 +166,8 @@ thread* scheduler::pick(slot& s) noexcept {
     if (thread* t = take_global(s)) return t;
   }
   if (thread* t = s.queue.pop()) return t;
-  return take_global(s);
+  if (thread* t = take_global(s)) return t;
+  return s.pinned.pop();
 }
 
 thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
@@ -168,6 +178,7 @@ thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
   s.global_turn = global_first;
   thread* t = global_first ? global_.pop() : s.queue.pop();
   if (t == nullptr) t = global_first ? s.queue.pop() : global_.pop();
+  if (t == nullptr) t = s.pinned.pop();
   if (t == nullptr) return newest;
   if (newest != nullptr) push_local(s, *newest);
   return t;
@@ -176,6 +187,7 @@ thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
 thread* scheduler::take_global(slot& s) noexcept {
   if (global_.empty()) return nullptr;
   thread* first = global_.pop();
+  if (ordered()) return first;
   // A fair share for this slot, so that the lock is taken once in a while and not for each thread.
   std::uint32_t more = global_.size() / options_.parallelism;
   if (more > 64) more = 64;
@@ -200,8 +212,13 @@ wake_reason scheduler::park(thread& me, ticket t, nanoseconds_at deadline) noexc
 }
 
 bool scheduler::yield(thread& me) noexcept {
+  if (ordered()) [[unlikely]] rank_changed(me);  // by what it has used
   thread* next = pick(*me.on->holding);
   if (next == nullptr) return false;
+  if (ordered() && next->rank.load(memory_order::relaxed) > me.rank.load(memory_order::relaxed)) {  // relaxed: it is ours now, and we are
+    push_placed(*next, became_ready::put_back);
+    return false;
+  }
   switch_away(me, after_switch::requeue, next);
   return true;
 }
@@ -210,8 +227,10 @@ void scheduler::retire(thread& me, thread* successor) noexcept {
   if (me.on->bound.load(memory_order::relaxed)) [[unlikely]] {  // relaxed: our own doing
     if (successor != nullptr) make_ready(*successor);
     successor = nullptr;  // the carrier's loop ends the kernel thread
-  } else if (successor == nullptr) {
-    successor = pick(*me.on->holding);
+  } else {
+    if (successor != nullptr && (successor->home != this || successor->placed)) [[unlikely]]
+      make_ready(*std::exchange(successor, nullptr));
+    if (successor == nullptr) successor = pick(*me.on->holding);
   }
   switch_away(me, after_switch::retire, successor);
   invariant_broken("a retired thread was resumed", __FILE__, __LINE__);
@@ -224,12 +243,13 @@ void scheduler::hand_off(thread& me) noexcept {
   c.holding = nullptr;
   if (!ours) return;  // the monitor had the same thought
   s.holder.store(nullptr, memory_order::relaxed);  // relaxed: a hint
-  if (s.has_work() || !global_.empty()) {
+  if (s.has_work() || !global_.empty() || (time_is_virtual() && earliest_deadline() != never)) {
     (void)give_slot(s);
     return;
   }
   idle_.put_slot(s);
-  if (!global_.empty_ordered()) wake_one_more();  // [idle-1] as in find_work
+  if (!global_.empty_ordered()) wake_one_more();                                       // [idle-1] as in find_work
+  if (!s.pinned.empty_ordered() && idle_.take_slot(s)) (void)give_slot(s);  // [idle-1]
   if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
 }
 
@@ -241,9 +261,10 @@ void scheduler::bind(thread& me) noexcept {
 void scheduler::regain_slot(thread& me) noexcept {
   carrier& c = *me.on;
   c.holding = nullptr;
-  if (slot* s = idle_.take_slot()) {
-    hand(c, *s);
-    return;
+  if (me.pinned < 0) {
+    if (slot* s = idle_.take_slot()) return hand(c, *s);
+  } else if (slot& own = slots_[me.pinned]; idle_.take_slot(own)) {
+    return hand(c, own);
   }
   switch_away(me, after_switch::requeue_global, nullptr);
 }

@@ -19,6 +19,7 @@
 namespace weft::engine {
 
 struct carrier;
+class scheduler;
 struct slot;
 
 enum class thread_kind : std::uint8_t {
@@ -85,7 +86,11 @@ struct thread {
   preempt_count no_preempt;
   atomic<std::uint32_t> pending{0};   ///< pending_work bits; written by handlers on the thread, and by who sends it signals.
   thread* next = nullptr;             ///< Link of the one queue that holds it.
+  scheduler* home = nullptr;          ///< Whose slots it runs on; set when it starts.
   thread_kind kind = thread_kind::user;
+  bool placed = false;                ///< It is not to be put wherever there is room: it is pinned, or its scheduler has an order.
+  std::int32_t pinned = -1;           ///< To the slot of that number.
+  atomic<std::int64_t> rank{0};       ///< See core/order.hpp, whose lock guards changes.
   deadline_node* timer = nullptr;     ///< Of the last wait with a deadline; no longer its own once it has fired.
   slot* timer_slot = nullptr;         ///< The slot whose timer queue holds it.
   atomic<nanoseconds> cpu_time{0};        ///< As far as it is accounted (core/cpu_time).

@@ -3,6 +3,7 @@
 // runs dry, and the monitor when none does, fires all of them. Running carriers never read a clock.
 #include "base/fault.hpp"
 #include "core/scheduler.hpp"
+#include "os/clock.hpp"
 #include "os/futex.hpp"
 
 namespace weft::engine {
@@ -35,6 +36,11 @@ void scheduler::disarm(thread& me, ticket t) noexcept {
   s.timers.disarm(node);
   if (&node != &me.own_timer) s.nodes.put(node);
   s.next_deadline.store(s.timers.next(), memory_order::relaxed);  // relaxed: later than before; an early look is harmless
+}
+
+nanoseconds_at scheduler::now() const noexcept {
+  const nanoseconds_at own = virtual_now_.load(memory_order::relaxed);  // relaxed: see jump_to_next_deadline
+  return own != 0 ? own : os::now();
 }
 
 nanoseconds_at scheduler::earliest_deadline() const noexcept {

@@ -142,7 +142,7 @@ wait_end end_of(wake_reason why) noexcept {
 
 wait_end park(thread& me, ticket t, nanoseconds_at deadline) noexcept {
   the_scheduler.begin_event_wait();
-  const wake_reason why = the_scheduler.park(me, t, deadline);
+  const wake_reason why = me.on->home->park(me, t, deadline);
   the_scheduler.end_event_wait();
   return end_of(why);
 }

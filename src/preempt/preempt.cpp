@@ -32,7 +32,11 @@ void spare_code(std::uintptr_t low, std::uintptr_t high) noexcept {
 
 void preempt_current(int, siginfo_t*, void* frame) noexcept {
   thread* me = current();
-  if (me == nullptr || me->kind != thread_kind::user || me->thread_pointer == 0) return;
+  if (me == nullptr || me->kind != thread_kind::user) return;
+  if (me->thread_pointer == 0) {  // it borrows: an order's wish must wait for its next call
+    if (me->home->ordered()) me->pending.fetch_or(pending_work::preempt, memory_order::seq_cst);  // [pending-1]
+    return;
+  }
   if (me->no_preempt.raised()) {
     // [pending-1] The end of the section looks; same kernel thread, so program order is enough, but the exchange there
     // must not tear with us.

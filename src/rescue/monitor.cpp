@@ -231,7 +231,7 @@ bool monitor::burns_cpu(std::int32_t tid, std::uint64_t& voluntary, std::uint64_
 void monitor::consider_preemption(slot& s, carrier& c, watch& w, nanoseconds_at now) noexcept {
   const bool slice_over = now - w.slice_at >= scheduler_.options().slice;
   const bool woken_waits = s.newest.load(memory_order::relaxed) != nullptr || !scheduler_.global().empty();  // relaxed: a hint
-  const bool displaced = woken_waits && now - w.switched_at >= displaceable_after;
+  const bool displaced = woken_waits && now - w.switched_at >= displaceable_after && !scheduler_.ordered();  // an order displaces by itself
   const bool burns = burns_cpu(c.tid.load(memory_order::relaxed), w.voluntary, w.voluntary_for, w.sampled_at,  // relaxed: a hint
                                w.switches, now);
   if (!burns || !(slice_over || displaced)) return;

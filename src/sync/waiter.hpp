@@ -29,7 +29,9 @@ class wait_list {
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
   [[nodiscard]] waiter* first() const noexcept { return head_; }
 
+  /// Behind all others; in a scheduler with an order, behind those that run before it there.
   void push_back(waiter& w) noexcept {
+    if (w.who->placed) [[unlikely]] return push_by_rank(w);
     w.next = nullptr;
     w.prev = tail_;
     (tail_ != nullptr ? tail_->next : head_) = &w;
@@ -81,6 +83,15 @@ class wait_list {
   }
 
  private:
+  void push_by_rank(waiter& w) noexcept {
+    const auto rank = [](const waiter& x) { return x.who->rank.load(memory_order::relaxed); };  // relaxed: late by a change is early enough
+    waiter* before = tail_;
+    while (before != nullptr && rank(*before) > rank(w)) before = before->prev;
+    w.prev = before;
+    w.next = before != nullptr ? before->next : head_;
+    (before != nullptr ? before->next : head_) = &w;
+    (w.next != nullptr ? w.next->prev : tail_) = &w;
+  }
   waiter* head_ = nullptr;
   waiter* tail_ = nullptr;
 };

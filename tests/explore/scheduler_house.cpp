@@ -70,7 +70,7 @@ carrier* scheduler::new_carrier(slot* s) noexcept {
 std::uint32_t scheduler::carriers_made() const noexcept { return open_house->plan_.carriers + open_house->spare_used; }
 carrier* scheduler::carrier_at(std::uint32_t index) noexcept { return open_house->carriers[index].get(); }
 
-constinit atomic<bool> accounting_switches{false};
+constinit atomic<std::uint32_t> accounting_switches{0};
 void account_switch(carrier&) noexcept {}
 void account_when_due(carrier&) noexcept {}
 
@@ -149,6 +149,7 @@ std::shared_ptr<scheduler_house> scheduler_house::open(scenario& s, const house_
 guest& scheduler_house::make(std::function<void(guest&)> body) {
     auto g = std::make_unique<guest>();
     g->house = this;
+    g->home = &engine;
     g->body = std::move(body);
     stacks_.push_back(std::make_unique_for_overwrite<unsigned char[]>(stack_bytes));
     g->context = arch::make_context(stacks_.back().get() + stack_bytes, &scheduler_house::guest_entry, g.get());

@@ -60,6 +60,7 @@ class parker {
 class plain_lock {
  public:
   void lock() noexcept {
+    switch_point();
     std::uint32_t free = 0;
     if (!word_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) lock_slow();
   }

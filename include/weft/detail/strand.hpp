@@ -10,6 +10,8 @@
 
 namespace weft {
 
+class runtime;
+
 /// How a thread is carried.
 enum class carried : std::uint8_t {
   by_default,  ///< As the runtime's model says: a user-level thread, or a kernel thread under 1:1.
@@ -22,6 +24,13 @@ struct spawn_options {
   std::string_view name = {};  ///< For people; the first 31 bytes are kept.
   std::size_t stack_size = 0;  ///< Bytes; memory is used as it is touched. Default: 256 KiB for threads, 64 KiB for fibers.
   carried by = carried::by_default;  ///< Fibers are always shared.
+  runtime* in = nullptr;       ///< Where it runs; null: where its creator does, or the default runtime.
+  int priority = 0;            ///< -32 to 31, greater is more urgent; for runtimes whose order asks for it, as the next two.
+  unsigned weight = 100;       ///< Its share of CPU time.
+  std::chrono::nanoseconds deadline{0};  ///< So long after it becomes ready its work is due; 0: it has no deadline.
+  int pinned_to = -1;          ///< It runs only on the runtime's place of that number, 0 to parallelism - 1: never at the same time as others that are
+                               ///< pinned there. Only where the order is stealing. -1: anywhere.
+  bool detached = false;       ///< The handle will not be joinable.
 };
 
 namespace detail {
@@ -47,6 +56,10 @@ WEFT_EXPORT void detach(strand_handle* s) noexcept;
 WEFT_EXPORT void yield() noexcept;
 WEFT_EXPORT void sleep_until(deadline when) noexcept;
 [[nodiscard]] WEFT_EXPORT std::uint32_t parallelism() noexcept;
+WEFT_EXPORT void set_priority(int priority) noexcept;
+WEFT_EXPORT void set_deadline(deadline when) noexcept;
+struct runtime_state;   // opaque, as the next
+struct runtime_access;
 
 /// Run when the calling strand ends, after its thread_local destructors, last in first out.
 struct exit_action {

@@ -23,6 +23,17 @@ struct mutex_state {
   std::atomic<const void*> owner{nullptr};
 };
 
+// Runtimes that must hear of what others need not say: how many are seeded (in the lower half), how many let priorities be inherited.
+WEFT_EXPORT extern std::atomic<std::uint32_t> watchers;
+inline constexpr std::uint32_t seeded_watches = 1, inheritance_watches = 1u << 16;
+[[nodiscard]] inline bool watched() noexcept { return watchers.load(std::memory_order_relaxed) != 0; }
+/// In a seeded runtime another thread may go on here.
+WEFT_EXPORT void switch_point_slow() noexcept;
+inline void switch_point() noexcept {
+  if (watched()) [[unlikely]]
+    switch_point_slow();
+}
+
 WEFT_EXPORT void lock(mutex_state& m) noexcept;
 WEFT_EXPORT bool try_lock(mutex_state& m) noexcept;
 WEFT_EXPORT bool lock_until(mutex_state& m, deadline when) noexcept;

@@ -6,6 +6,12 @@
 #include <limits>
 #include <type_traits>
 
+#include "weft/detail/export.hpp"
+
+namespace weft {
+struct clock;
+}
+
 namespace weft::detail {
 
 using deadline = std::int64_t;
@@ -22,7 +28,13 @@ deadline to_nanoseconds(const std::chrono::duration<Rep, Period>& span) {
   return static_cast<long double>(whole) < exact.count() ? whole + 1 : whole;
 }
 
-inline deadline now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+/// Of weft::clock: the steady clock's, or the caller's runtime's.
+[[nodiscard]] WEFT_EXPORT deadline now() noexcept;
+[[nodiscard]] WEFT_EXPORT bool time_is_virtual() noexcept;
+
+/// Clocks that nobody sets.
+template <class Clock>
+inline constexpr bool is_own_clock = std::is_same_v<Clock, std::chrono::steady_clock> || std::is_same_v<Clock, clock>;
 
 template <class Rep, class Period>
 deadline deadline_after(const std::chrono::duration<Rep, Period>& span) {
@@ -31,11 +43,14 @@ deadline deadline_after(const std::chrono::duration<Rep, Period>& span) {
   return wait >= no_deadline - start ? no_deadline : start + wait;
 }
 
-/// For steady_clock the very point; for another clock as far away as it is now. The caller looks at that clock again afterwards.
+/// For our own clock the very point, and for the steady one where that is ours; for another as far away as it is now. The caller looks at that
+/// clock again afterwards.
 template <class Clock, class Duration>
 deadline deadline_at(const std::chrono::time_point<Clock, Duration>& when) {
-  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
-    return to_nanoseconds(when.time_since_epoch());
+  if constexpr (is_own_clock<Clock>) {
+    const deadline point = to_nanoseconds(when.time_since_epoch());
+    if (std::is_same_v<Clock, clock> || point == no_deadline || !time_is_virtual()) return point;
+    return deadline_after(std::chrono::nanoseconds(point - std::chrono::steady_clock::now().time_since_epoch().count()));
   } else {
     // Not `when - now`: the difference of the farthest points is more than their own type holds.
     using fine = std::chrono::duration<long double, std::nano>;
@@ -48,7 +63,7 @@ template <class Clock, class Duration, class Attempt>
 bool until(const std::chrono::time_point<Clock, Duration>& when, Attempt attempt) {
   for (;;) {
     if (attempt(deadline_at(when))) return true;
-    if (std::is_same_v<Clock, std::chrono::steady_clock> || Clock::now() >= when) return false;
+    if (is_own_clock<Clock> || Clock::now() >= when || time_is_virtual()) return false;
   }
 }
 
