@@ -44,6 +44,7 @@ constexpr bool sanitized = false;
 #endif
 
 constinit atomic<stage> now{stage::untouched};
+constinit pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 constinit options chosen;
 constinit scheduler_options settled;
 alignas(64) unsigned char main_memory[sizeof(strand)];
@@ -118,6 +119,7 @@ void spare_libc() noexcept {
 
 /// The calling kernel thread becomes the first carrier, and `me` the thread on it.
 int start_engine(strand& me) noexcept {
+  if (!sanitized) mem::leave_rseq();
   me.no_preempt.set(0);
   me.kind = thread_kind::foreign;
   me.started_here = false;
@@ -163,6 +165,7 @@ int start_on_host() noexcept {
 
 /// In a forked child only the caller exists. The engine begins anew when it is needed again.
 void begin_anew_in_child() noexcept {
+  starting = PTHREAD_MUTEX_INITIALIZER;
   if (now.load(memory_order::relaxed) == stage::untouched) return;  // relaxed: the child has one thread
   sync::generation = static_cast<std::uint32_t>(os::process_id());
   os::begin_anew_in_child();
@@ -170,6 +173,7 @@ void begin_anew_in_child() noexcept {
   mem::begin_anew();
   mem::stacks.begin_anew();
   begin_thread_ids();
+  begin_strands_anew();
   forget_side_schedulers();
   if (thread* me = current()) {
     static_cast<strand*>(me)->in = nullptr;
@@ -207,7 +211,6 @@ stage start_now() noexcept {
   const bool on_main = os::kernel_thread_id() == os::process_id();
   int error = 0;
   if (on_main) {
-    if (!again && !sanitized) mem::leave_rseq();
     error = start_engine(me != nullptr ? static_cast<strand&>(*me) : *new (main_memory) strand);
   } else {
     error = start_on_host();
@@ -227,7 +230,6 @@ const options& chosen_options() noexcept { return chosen; }
 stage start_runtime() noexcept {
   const stage seen = now.load(memory_order::acquire);  // [started-1]
   if (seen != stage::untouched) [[likely]] return seen;
-  static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
   ::pthread_mutex_lock(&starting);
   if (now.load(memory_order::relaxed) == stage::untouched) now.store(start_now(), memory_order::release);  // [started-1] release: who finds it started finds all of the engine. relaxed: under the lock
   ::pthread_mutex_unlock(&starting);

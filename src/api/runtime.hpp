@@ -19,6 +19,8 @@ namespace weft::engine::api {
 [[nodiscard]] int start_monitor(monitor& m) noexcept;
 /// For the next strand.
 [[nodiscard]] std::uint64_t new_number() noexcept;
+/// In a forked child.
+void begin_strands_anew() noexcept;
 /// Once, before any strand on a kernel thread.
 void watch_ends_of_kernel_threads() noexcept;
 /// Makes the calling kernel thread, which the program made, a strand of its own kind.

@@ -244,6 +244,8 @@ void release_any(strand& s) noexcept {
 
 }  // namespace
 
+void begin_strands_anew() noexcept { free_lock.reset(); }
+
 strand* first_kernel_strand() noexcept { return made_kernel_strands.load(memory_order::acquire); }  // [made-1]
 
 std::uint64_t new_number() noexcept { return next_number.fetch_add(1, memory_order::relaxed); }  // relaxed: only uniqueness matters

@@ -89,6 +89,9 @@ void scheduler::carrier_start(void* raw) noexcept {
   auto& c = *static_cast<carrier*>(raw);
   if constexpr (os::kernel_threads_are_libcs) {
     c.thread_pointer = arch::thread_pointer();
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+    mem::leave_rseq();
+#endif
     c.stack.adopted();
     current_carrier = &c;
     c.home->learn_storage(c);

@@ -75,18 +75,20 @@ thread* scheduler::search(carrier& c) noexcept {
   slot& mine = *c.holding;
   if (options_.parallelism == 1) return nullptr;
   if (thread* t = steal(mine)) return t;
-  // At most half of the slots search at a time, and only while others run: those are who would make new work.
+  // At most half of the slots search at a time, and only while others run: those are who would make new work. What is pinned here nobody else
+  // can run, so that is waited for in any case, once for each that came.
   const std::uint32_t busy = options_.parallelism - idle_.slots();
-  if (busy <= 1 || searching_.load(memory_order::relaxed) * 2 >= busy) return nullptr;  // relaxed: a limit, not a lock
+  if (!mine.expects_pinned && (busy <= 1 || searching_.load(memory_order::relaxed) * 2 >= busy)) return nullptr;  // relaxed: a limit, not a lock
   searching_.fetch_add(1, memory_order::relaxed);                                       // relaxed: as above
   thread* found = nullptr;
   const nanoseconds_at end = os::now() + search_time;
   do {
-    for (int i = 0; i < 64; ++i) pause_cpu();
+    for (int i = 0; i < 64 && mine.pinned.empty(); ++i) pause_cpu();
     found = steal(mine);
     if (found == nullptr) found = take_global(mine);
     if (found == nullptr) found = mine.pinned.pop();
   } while (found == nullptr && os::now() < end);
+  mine.expects_pinned &= found != nullptr;
   searching_.fetch_sub(1, memory_order::relaxed);  // relaxed: as above
   return found;
 }

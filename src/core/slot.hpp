@@ -38,6 +38,7 @@ struct alignas(64) slot {
   atomic<rotation> rotate{rotation::none};
   bool global_turn = false;         ///< The holder's: whose turn it was at the last rotation.
   bool pinned_turn = false;         ///< The holder's: the pinned ones have the next turn.
+  bool expects_pinned = false;      ///< The holder's: one came here not long ago, and may come again in a moment.
 
   atomic<carrier*> holder{nullptr};
 

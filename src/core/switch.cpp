@@ -155,6 +155,7 @@ thread* scheduler::pick(slot& s) noexcept {
   slot::bump(s.slices);
   if (!s.pinned.empty()) [[unlikely]] {  // by turns with all others
     s.pinned_turn = !s.pinned_turn;
+    s.expects_pinned = true;
     if (s.pinned_turn)
       if (thread* t = s.pinned.pop()) return t;
   }
