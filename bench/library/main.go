@@ -351,6 +351,7 @@ func main() {
 		"contended":      askContended,
 		"channel_one":    func() { roundTrip("channel_one") },
 		"channel_two":    func() { roundTrip("channel_two") },
+		"channel_apart":  func() {}, // goroutines cannot be pinned
 		"crowd":          askCrowd,
 		"skynet":         askSkynet,
 		"parked":         func() { park(scaled(100_000), "parked", "parked_create") },

@@ -7,7 +7,8 @@
 // How many carriers there are is chosen outside, as each rival has it (library.py). A rival that cannot do something prints nothing.
 //
 // A Rival has: strand (like std::thread), mutex, condition, channel<T> (send, receive; capacity 0: a send waits for its receive), yield(),
-// sleep_for(), run(f): f() where strands are at home, version(), and two numbers: most_alive strands at once, and how much `slower` it is
+// sleep_for(), run(f): f() where strands are at home, perhaps at(place, f): a strand that stays
+// on one carrier or CPU, version(), and two numbers: most_alive strands at once, and how much `slower` it is
 // than the fastest, by which counts are divided so that no question takes minutes.
 #pragma once
 
@@ -88,6 +89,7 @@ class questions {
         {"contended", call<&questions::ask_contended>},
         {"channel_one", call<&questions::ask_channel_one>},
         {"channel_two", call<&questions::ask_channel_two>},
+        {"channel_apart", call<&questions::ask_channel_apart>},
         {"crowd", call<&questions::ask_crowd>},
         {"skynet", call<&questions::ask_skynet>},
         {"parked", call<&questions::ask_parked>},
@@ -204,16 +206,17 @@ class questions {
   }
 
   /// There by one channel, back by another; nothing fits into them.
-  void round_trip(const char* name) {
+  template <class Start>
+  void round_trip(const char* name, Start start_at) {
     const long rounds = repeated(1'000'000);
     channel<long> there(0), back(0);
     gate<Rival> start(2);
-    strand answering([&] {
+    strand answering = start_at(0, [&] {
       start.pass();
       for (long i = 0; i < rounds; ++i) back.send(there.receive() + 1);
     });
     bool right = true;
-    strand asking([&] {
+    strand asking = start_at(1, [&] {
       start.pass();
       for (long i = 0; i < rounds; ++i) {
         there.send(i);
@@ -229,8 +232,13 @@ class questions {
     if (!right) must(EINVAL, "an answer");
     report(name, result, "ns");
   }
-  void ask_channel_one() { round_trip("channel_one"); }
-  void ask_channel_two() { round_trip("channel_two"); }
+  static constexpr auto anywhere = [](int, auto f) { return strand(f); };
+  void ask_channel_one() { round_trip("channel_one", anywhere); }
+  void ask_channel_two() { round_trip("channel_two", anywhere); }
+  /// The two never run on the same carrier.
+  void ask_channel_apart() {
+    if constexpr (requires { Rival::at(0, [] {}); }) round_trip("channel_apart", [](int place, auto f) { return Rival::at(place, f); });
+  }
 
   /// Ten thousand at each end of one channel with sixteen places.
   void ask_crowd() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The questions, put to std::thread. The standard has no channel: a mutex, two condition variables and a queue make one, as people write it.
+#include <sched.h>
+
 #include <condition_variable>
 #include <deque>
 #include <thread>
@@ -49,6 +51,16 @@ struct std_rival {
   static const char* version() { return "std::thread"; }
   static void yield() { std::this_thread::yield(); }
   static void sleep_for(std::chrono::nanoseconds span) { std::this_thread::sleep_for(span); }
+  template <class F>
+  static strand at(int place, F f) {
+    return strand([=] {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(place, &one);
+      (void)::sched_setaffinity(0, sizeof one, &one);  // refused: then it is not pinned
+      f();
+    });
+  }
   template <class F>
   static void run(F f) {
     f();

@@ -27,6 +27,10 @@ struct weft_rival {
   static void yield() { weft::this_thread::yield(); }
   static void sleep_for(std::chrono::nanoseconds span) { weft::this_thread::sleep_for(span); }
   template <class F>
+  static strand at(int place, F f) {
+    return strand({.pinned_to = place % static_cast<int>(strand::hardware_concurrency())}, f);
+  }
+  template <class F>
   static void run(F f) {
     strand(f).join();
   }

@@ -236,17 +236,10 @@ stage start_runtime() noexcept {
   return now.load(memory_order::relaxed);  // relaxed: seen above
 }
 
-namespace {
-[[gnu::noinline]] strand& self_slow() noexcept {
+strand& self_at_first() noexcept {
   (void)start_runtime();
   if (thread* t = current()) return static_cast<strand&>(*t);
   return adopt_kernel_thread();
-}
-}  // namespace
-
-strand& self() noexcept {
-  if (thread* t = current()) [[likely]] return static_cast<strand&>(*t);
-  return self_slow();
 }
 
 void misuse(const char* what, const char* detail) noexcept {

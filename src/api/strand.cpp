@@ -356,7 +356,6 @@ std::uint64_t own_number() noexcept { return self().number; }
 bool is_caller(const strand_handle* s) noexcept { return from(s) == &self(); }
 
 void yield() noexcept {
-  switch_point();
   strand& me = self();
   if (me.kind == thread_kind::foreign) return give_cpu_away();
   const section in(me);

@@ -75,7 +75,11 @@ struct strand : thread {
 };
 
 /// The calling strand. The first call in a process starts the runtime.
-[[nodiscard]] strand& self() noexcept;
+[[nodiscard]] strand& self_at_first() noexcept;
+[[nodiscard]] inline strand& self() noexcept {
+  if (thread* t = current()) [[likely]] return static_cast<strand&>(*t);
+  return self_at_first();
+}
 
 /// The runtime runs, or cannot (then every strand is a kernel thread).
 enum class stage : std::uint8_t { untouched, running, kernel_threads };

@@ -16,6 +16,11 @@ inline std::uintptr_t thread_pointer() noexcept {
 /// Sets it in user mode. Only where the kernel allows FSGSBASE (os::features), otherwise SIGILL. About 14 ns.
 inline void set_thread_pointer(std::uintptr_t value) noexcept { asm volatile("wrfsbase %0" ::"r"(value) : "memory"); }
 
+/// Reads the thread-local pointer of that symbol, of the initial-exec model, now. The compiler may keep the address of a thread_local over
+/// a switch, and must not where the switch changes this register.
+#define WEFT_READ_THREAD_LOCAL(result, symbol) \
+  asm volatile("movq " symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=&r"(result) : : "memory")
+
 /// Byte offsets in glibc's thread control block that the ABI fixes: compiled code reads them.
 struct tcb_offsets {
   static constexpr std::size_t tcb = 0, dtv = 8, self = 16, multiple_threads = 24, stack_guard = 0x28,

@@ -46,10 +46,10 @@ void scheduler::loop(carrier& c) noexcept {
 thread* scheduler::find_work(carrier& c) noexcept {
   for (;;) {
     if (earliest_deadline() != never) fire_timers(now());
-    if (thread* t = pick(*c.holding)) return t;
+    if (thread* t = pick_for_loop(*c.holding)) return t;
     if (time_is_virtual() && jump_to_next_deadline()) continue;
     poll_events();
-    if (thread* t = pick(*c.holding)) return t;
+    if (thread* t = pick_for_loop(*c.holding)) return t;
     if (thread* t = search(c)) return t;
     // Nothing. Publish the slot, then look once more.
     slot& s = *c.holding;

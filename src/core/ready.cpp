@@ -71,13 +71,9 @@ bool scheduler::wake(thread& t, ticket ticket, wake_reason why) noexcept {
   return false;
 }
 
-void scheduler::push_local(slot& s, thread& t) noexcept {
-  if (t.placed) [[unlikely]] return push_placed(t, became_ready::yielded);
-  if (s.queue.push(t)) [[likely]] {
-    // A thread that is moved is in no queue for a moment, and the monitor may have dozed off in just that one.
-    if (!fault("doze.moves_in_silence")) tell_monitor();
-    return;
-  }
+/// The thread has another place, or the slot's queue is full.
+[[gnu::noinline]] void scheduler::push_beyond(slot& s, thread& t) noexcept {
+  if (t.placed) return push_placed(t, became_ready::yielded);
   // Full: half of it goes to the global queue, oldest first, and this one behind them.
   thread* batch[256];
   const std::uint32_t n = s.queue.take_half([&](std::uint32_t i, thread* element) { batch[i] = element; });
@@ -134,10 +130,7 @@ void scheduler::displace_for(std::int64_t rank) noexcept {
     os::signal_kernel_thread(last->tid.load(memory_order::relaxed), os::preempt_signal);  // relaxed: does not change
 }
 
-void scheduler::tell_monitor() noexcept {
-  os::light_fence();
-  // relaxed: ordered by the fence here and the heavy one in the monitor before it dozes                     [doze-1]
-  if (monitor_dozes.load(memory_order::relaxed) == 0) [[likely]] return;
+[[gnu::noinline]] void scheduler::wake_monitor() noexcept {
   // [doze-1] One waker is enough; acq_rel keeps the word's store behind the exchange.
   if (monitor_dozes.exchange(0, memory_order::acq_rel) == 0) return;
   monitor_word.store(1, memory_order::release);  // [doze-1]

@@ -19,6 +19,7 @@
 #include "core/order.hpp"
 #include "core/slot.hpp"
 #include "core/thread.hpp"
+#include "os/fence.hpp"
 
 namespace weft::engine {
 
@@ -121,7 +122,11 @@ class scheduler {
            (source == nullptr || !source->anybody());
   }
   /// Something changed that a dozing monitor must know. Cheap when it is awake.
-  void tell_monitor() noexcept;
+  void tell_monitor() noexcept {
+    os::light_fence();
+    // relaxed: ordered by the fence here and the heavy one in the monitor before it dozes                     [doze-1]
+    if (monitor_dozes.load(memory_order::relaxed) != 0) [[unlikely]] wake_monitor();
+  }
 
   [[nodiscard]] const scheduler_hooks& hooks() const noexcept { return hooks_; }
   [[nodiscard]] bool started() const noexcept { return slots_ != nullptr; }
@@ -160,9 +165,15 @@ class scheduler {
   void after(carrier& c) noexcept;
   void after_here(carrier& c) noexcept;
   thread* pick(slot& s) noexcept;
+  thread* pick_for_loop(slot& s) noexcept;
   thread* pick_rotated(slot& s, rotation asked) noexcept;
+  thread* pick_elsewhere_first(slot& s) noexcept;
+  thread* pick_elsewhere(slot& s) noexcept;
+  thread* pick_as_urgent(thread& me) noexcept;
   thread* take_global(slot& s) noexcept;
   void push_local(slot& s, thread& t) noexcept;
+  void push_beyond(slot& s, thread& t) noexcept;
+  void wake_monitor() noexcept;
   void push_placed(thread& t, became_ready why) noexcept;
   void push_pinned(thread& t) noexcept;
   void displace_for(std::int64_t rank) noexcept;
@@ -211,6 +222,16 @@ class scheduler {
   atomic<std::uint32_t> carriers_most_{0};
   carrier** table_ = nullptr;
 };
+
+/// Inline, as it is part of most switches.
+[[gnu::always_inline]] inline void scheduler::push_local(slot& s, thread& t) noexcept {
+  if (!t.placed && s.queue.push(t)) [[likely]] {
+    // A thread that is moved is in no queue for a moment, and the monitor may have dozed off in just that one.
+    if (!fault("doze.moves_in_silence")) tell_monitor();
+  } else {
+    push_beyond(s, t);
+  }
+}
 
 /// The process's first scheduler: the default runtime's. Threads find theirs through their carrier; there may be others.
 extern constinit scheduler the_scheduler;

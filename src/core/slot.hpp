@@ -42,7 +42,8 @@ struct alignas(64) slot {
 
   atomic<carrier*> holder{nullptr};
 
-  alignas(64) global_queue pinned;
+  global_queue pinned;
+
   alignas(64) spinlock timer_lock;
   timer_queue timers;
   deadline_nodes nodes;

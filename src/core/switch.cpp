@@ -14,15 +14,8 @@
 
 namespace weft::engine {
 
-thread_local constinit thread* current_thread = nullptr;
+[[gnu::used]] thread_local constinit thread* current_thread = nullptr;  // named in assembly
 thread_local constinit carrier* current_carrier = nullptr;
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEFT_BORROWED_TLS)
-[[gnu::noinline]] thread* current() noexcept {
-  asm volatile("");
-  return current_thread;
-}
-#endif
 
 namespace {
 
@@ -33,7 +26,6 @@ void lend_storage(carrier& c, thread& t) noexcept {
     *c.exceptions = std::exchange(t.exceptions, {});
 }
 void take_storage_back(carrier& c, thread& t) noexcept {
-  *c.shown = nullptr;
   if (c.exceptions != nullptr && (c.exceptions->caught != nullptr || c.exceptions->under_way != 0)) [[unlikely]]
     t.exceptions = std::exchange(*c.exceptions, {});
 }
@@ -142,36 +134,47 @@ void scheduler::after(carrier& c) noexcept { after_here(c); }
   } else {
     if (!accounting) account_when_due(c);
     c.current.store(nullptr, memory_order::relaxed);  // relaxed: see monitor::inside
+    if (threads_may_borrow) *c.shown = nullptr;
     me.stack.leave_for(c.stack, for_ever);
   }
   arch::switch_context(me.context, *to, pointer_change(pointer_of(me, c), pointer));
   finish_switch_here(me);
 }
 
-thread* scheduler::pick(slot& s) noexcept {
+[[gnu::always_inline]] inline thread* scheduler::pick(slot& s) noexcept {
   const rotation asked = s.rotate.load(memory_order::relaxed);  // relaxed: a request that may come a little late
   if (asked != rotation::none) [[unlikely]] return pick_rotated(s, asked);
   if (thread* t = s.swap_newest(nullptr)) return t;
   slot::bump(s.slices);
-  if (!s.pinned.empty()) [[unlikely]] {  // by turns with all others
+  // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever.
+  if (s.slices.load(memory_order::relaxed) % 61 == 0 || !s.pinned.empty()) [[unlikely]]  // relaxed: ours
+    if (thread* t = pick_elsewhere_first(s)) return t;
+  if (thread* t = s.queue.pop()) return t;
+  return pick_elsewhere(s);
+}
+
+[[gnu::noinline]] thread* scheduler::pick_elsewhere_first(slot& s) noexcept {
+  if (!s.pinned.empty()) {  // by turns with all others
     s.pinned_turn = !s.pinned_turn;
     s.expects_pinned = true;
     if (s.pinned_turn)
       if (thread* t = s.pinned.pop()) return t;
   }
-  // Now and then the global queue first, so that two threads that feed each other cannot keep it waiting for ever. A whole
-  // share of it, and no new events before it is empty: ten thousand ready descriptors would otherwise fill the slot's own
+  if (s.slices.load(memory_order::relaxed) % 61 != 0) return nullptr;  // relaxed: ours
+  // A whole share of the global queue, and no new events before it is empty: ten thousand ready descriptors would otherwise fill the slot's own
   // queue faster than it drains, and what overflowed from there into the global queue would wait for seconds.
-  if (s.slices.load(memory_order::relaxed) % 61 == 0) {  // relaxed: ours
-    if (global_.empty()) poll_events();
-    if (thread* t = take_global(s)) return t;
-  }
-  if (thread* t = s.queue.pop()) return t;
+  if (global_.empty()) poll_events();
+  return take_global(s);
+}
+
+[[gnu::noinline]] thread* scheduler::pick_elsewhere(slot& s) noexcept {
   if (thread* t = take_global(s)) return t;
   return s.pinned.pop();
 }
 
-thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
+thread* scheduler::pick_for_loop(slot& s) noexcept { return pick(s); }
+
+[[gnu::noinline]] thread* scheduler::pick_rotated(slot& s, rotation asked) noexcept {
   s.rotate.store(rotation::none, memory_order::relaxed);  // relaxed: a request
   thread* newest = s.swap_newest(nullptr);
   slot::bump(s.slices);
@@ -212,14 +215,18 @@ wake_reason scheduler::park(thread& me, ticket t, nanoseconds_at deadline) noexc
   return why;
 }
 
-bool scheduler::yield(thread& me) noexcept {
-  if (ordered()) [[unlikely]] rank_changed(me);  // by what it has used
+/// Somebody who is at least as urgent as `me`, whose rank is that of now.
+[[gnu::noinline]] thread* scheduler::pick_as_urgent(thread& me) noexcept {
+  rank_changed(me);
   thread* next = pick(*me.on->holding);
+  if (next == nullptr || next->rank.load(memory_order::relaxed) <= me.rank.load(memory_order::relaxed)) return next;  // relaxed: both are ours now
+  push_placed(*next, became_ready::put_back);
+  return nullptr;
+}
+
+bool scheduler::yield(thread& me) noexcept {
+  thread* next = ordered() ? pick_as_urgent(me) : pick(*me.on->holding);
   if (next == nullptr) return false;
-  if (ordered() && next->rank.load(memory_order::relaxed) > me.rank.load(memory_order::relaxed)) {  // relaxed: it is ours now, and we are
-    push_placed(*next, became_ready::put_back);
-    return false;
-  }
   switch_away(me, after_switch::requeue, next);
   return true;
 }

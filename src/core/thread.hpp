@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "arch/context.hpp"
+#include "arch/thread_pointer.hpp"
 #include "base/annotate.hpp"
 #include "base/atomic.hpp"
 #include "core/deadline.hpp"
@@ -104,13 +105,17 @@ struct thread {
 
 /// The thread that runs now; null on a carrier's own context and in kernel threads that never entered the engine.
 /// Read through current(): the address of a thread_local must not be cached over a switch of borrowed storage.
-extern thread_local constinit thread* current_thread __attribute__((tls_model("initial-exec")));
+extern thread_local constinit thread* current_thread __asm__("weft_current_thread") __attribute__((tls_model("initial-exec")));
 
 /// May threads borrow the carrier's storage? In the library for C++ programs (fibers) and in tests: sanitizers cannot follow
 /// threads with storage of their own. Not in the preloaded library.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEFT_BORROWED_TLS)
 inline constexpr bool threads_may_borrow = true;
-thread* current() noexcept;  // out of line
+inline thread* current() noexcept {
+  thread* t;
+  WEFT_READ_THREAD_LOCAL(t, "weft_current_thread");
+  return t;
+}
 #else
 inline constexpr bool threads_may_borrow = false;
 inline thread* current() noexcept { return current_thread; }
