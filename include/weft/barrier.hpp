@@ -55,6 +55,24 @@ class barrier {
     std::unique_lock hold(lock_);
     turned_.wait(hold, [this, &token] { return phase_ != token.phase_; });
   }
+  /// Waits until the phase of the token is over (true), or stop is requested. An arrival cannot be taken back: the phase goes on, and the token may
+  /// be waited with again.
+  [[nodiscard]] bool wait(const arrival_token& token, const std::stop_token& stop) const {
+    std::unique_lock hold(lock_);
+    return turned_.wait(hold, stop, [this, &token] { return phase_ != token.phase_; });
+  }
+  /// The same, so long at most.
+  template <class Rep, class Period>
+  [[nodiscard]] bool wait_for(const arrival_token& token, const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop = {}) const {
+    std::unique_lock hold(lock_);
+    return turned_.wait_for(hold, stop, span, [this, &token] { return phase_ != token.phase_; });
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool wait_until(const arrival_token& token, const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop = {}) const {
+    std::unique_lock hold(lock_);
+    return turned_.wait_until(hold, stop, when, [this, &token] { return phase_ != token.phase_; });
+  }
   /// Arrives, and waits until the phase is over.
   void arrive_and_wait() {
     std::unique_lock hold(lock_);

@@ -60,6 +60,31 @@ class condition_variable {
     return true;
   }
 
+  // As std has it for condition_variable_any. False: stop was requested, or the time was up, before the predicate held.
+
+  /// Waits until `satisfied()`, or stop is requested.
+  template <class Predicate>
+  bool wait(std::unique_lock<mutex>& lock, const std::stop_token& stop, Predicate satisfied) {
+    while (!satisfied())
+      if (!detail::wait(state_, lock.mutex()->state_, detail::patience(stop))) return satisfied();
+    return true;
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration, class Predicate>
+  bool wait_until(std::unique_lock<mutex>& lock, const std::stop_token& stop, const std::chrono::time_point<Clock, Duration>& when, Predicate satisfied) {
+    while (!satisfied())
+      if (!detail::until(when, [&](detail::deadline d) { return detail::wait(state_, lock.mutex()->state_, {d, stop}); }, stop)) return satisfied();
+    return true;
+  }
+  /// The same, so long at most.
+  template <class Rep, class Period, class Predicate>
+  bool wait_for(std::unique_lock<mutex>& lock, const std::stop_token& stop, const std::chrono::duration<Rep, Period>& span, Predicate satisfied) {
+    const detail::deadline when = detail::deadline_after(span);
+    while (!satisfied())
+      if (!detail::wait(state_, lock.mutex()->state_, {when, stop})) return satisfied();
+    return true;
+  }
+
  private:
   detail::condition_state state_;
 };

@@ -40,16 +40,20 @@ class future_base {
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(state_); }
   /// Waits for the result. A deferred function runs here, in the first call.
   void wait() const { state_.checked().wait(); }
-  /// Waits so long at most. A deferred function that nobody has begun does not begin: the answer is future_status::deferred, at once.
+  /// The same, until stop is requested at most. True if the result is there.
+  [[nodiscard]] bool wait(const std::stop_token& stop) const {
+    return state_.checked().wait([&stop](condition_variable& changed, std::unique_lock<mutex>& hold, auto is_ready) { return changed.wait(hold, stop, is_ready); });
+  }
+  /// Waits so long at most, or until stop is requested, which is a timeout, too. A deferred function that nobody has begun does not begin: the answer is future_status::deferred, at once.
   template <class Rep, class Period>
-  future_status wait_for(const std::chrono::duration<Rep, Period>& span) const {
+  future_status wait_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop = {}) const {
     return state_.checked().wait_timed(
-        [&span](condition_variable& changed, std::unique_lock<mutex>& hold, auto is_ready) { return changed.wait_for(hold, span, is_ready); });
+        [&](condition_variable& changed, std::unique_lock<mutex>& hold, auto is_ready) { return changed.wait_for(hold, stop, span, is_ready); });
   }
   template <class Clock, class Duration>
-  future_status wait_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  future_status wait_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop = {}) const {
     return state_.checked().wait_timed(
-        [&when](condition_variable& changed, std::unique_lock<mutex>& hold, auto is_ready) { return changed.wait_until(hold, when, is_ready); });
+        [&](condition_variable& changed, std::unique_lock<mutex>& hold, auto is_ready) { return changed.wait_until(hold, stop, when, is_ready); });
   }
 
  protected:

@@ -37,6 +37,23 @@ class latch {
     std::unique_lock hold(lock_);
     opened_.wait(hold, [this] { return left_ == 0; });
   }
+  /// Waits until the count is zero (true), or stop is requested.
+  [[nodiscard]] bool wait(const std::stop_token& stop) const {
+    std::unique_lock hold(lock_);
+    return opened_.wait(hold, stop, [this] { return left_ == 0; });
+  }
+  /// Waits so long at most, or until stop is requested. True if the count is zero.
+  template <class Rep, class Period>
+  [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop = {}) const {
+    std::unique_lock hold(lock_);
+    return opened_.wait_for(hold, stop, span, [this] { return left_ == 0; });
+  }
+  /// Waits until then at most, or until stop is requested. True if the count is zero.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop = {}) const {
+    std::unique_lock hold(lock_);
+    return opened_.wait_until(hold, stop, when, [this] { return left_ == 0; });
+  }
   /// Counts down, then waits until the count is zero.
   void arrive_and_wait(std::ptrdiff_t n = 1) {
     count_down(n);

@@ -7,6 +7,8 @@
 // one holds, destroying what is locked.
 // Cost: lock and unlock about 10 ns without contention. A thread that frees a lock may take it again before one that was woken for it; who
 // was passed over once is handed the lock.
+// Beyond std: what waits also takes a std::stop_token, last, and then returns false if stop was requested first; here and in all headers. A stop that
+// was requested before does not keep anybody from what is free.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -39,6 +41,8 @@ class mutex {
   [[nodiscard]] bool try_lock() noexcept { return detail::try_lock(state_); }
   /// Never waits. The caller must hold the lock.
   void unlock() { detail::unlock(state_); }
+  /// Waits until the lock is the caller's (true), or stop is requested.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return detail::lock_until(state_, detail::patience(stop)); }
 
  private:
   friend class condition_variable;
@@ -69,7 +73,19 @@ class timed_mutex {
   /// Waits until then at most. True if the lock is the caller's.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return try_lock() || detail::until(when, [this](detail::deadline d) { return detail::lock_until(state_, d); });
+    return try_lock_until(when, std::stop_token());
+  }
+  /// Waits until the lock is the caller's (true), or stop is requested.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return detail::lock_until(state_, detail::patience(stop)); }
+  /// The same, so long at most.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+    return detail::lock_until(state_, {detail::deadline_after(span), stop});
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+    return try_lock() || detail::until(when, [&](detail::deadline d) { return detail::lock_until(state_, {d, stop}); }, stop);
   }
 
  private:
@@ -112,6 +128,18 @@ class recursive_timed_mutex {
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) {
     return mine() ? try_lock() : inner_.try_lock_until(when) && own();
   }
+  /// As lock(), but false if stop is requested before.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return again() || (inner_.lock(stop) && own()); }
+  /// As try_lock_for, but false also if stop is requested before.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+    return mine() ? try_lock() : inner_.try_lock_for(span, stop) && own();
+  }
+  /// As try_lock_until, but false also if stop is requested before.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+    return mine() ? try_lock() : inner_.try_lock_until(when, stop) && own();
+  }
 
  private:
   static constexpr unsigned most = std::numeric_limits<unsigned>::max();
@@ -147,6 +175,8 @@ class recursive_mutex {
   [[nodiscard]] bool try_lock() noexcept { return inner_.try_lock(); }
   /// Never waits. The caller must hold the lock; it is free when each lock() has had its unlock().
   void unlock() { inner_.unlock(); }
+  /// As lock(), but false if stop is requested before.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return inner_.lock(stop); }
 
  private:
   recursive_timed_mutex inner_;

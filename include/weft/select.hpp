@@ -57,6 +57,9 @@ struct select_result {
 };
 
 inline std::size_t next_chance() noexcept {
+  std::uint64_t drawn = 0;
+  if (watched() && draw_from_seed(drawn)) [[unlikely]]
+    return static_cast<std::size_t>(drawn);
   static std::atomic<std::size_t> turn{0};
   std::size_t x = turn.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b97f4a7c15U;
   return x ^ x >> 29;

@@ -38,7 +38,19 @@ class counting_semaphore {
   /// Waits until then at most. True if there was a token.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return try_acquire() || detail::until(when, [this](detail::deadline d) { return detail::acquire_until(state_, d); });
+    return try_acquire_until(when, std::stop_token());
+  }
+  /// Waits for a token (true), or until stop is requested.
+  [[nodiscard]] bool acquire(const std::stop_token& stop) { return detail::acquire_until(state_, detail::patience(stop)); }
+  /// The same, so long at most.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+    return detail::acquire_until(state_, {detail::deadline_after(span), stop});
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+    return try_acquire() || detail::until(when, [&](detail::deadline d) { return detail::acquire_until(state_, {d, stop}); }, stop);
   }
 
  private:

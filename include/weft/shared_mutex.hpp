@@ -33,7 +33,7 @@ class shared_timed_mutex {
   /// Waits until then at most. True if the caller holds the lock alone.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return try_lock() || detail::until(when, [this](detail::deadline d) { return detail::lock_until(state_, d); });
+    return try_lock_until(when, std::stop_token());
   }
 
   /// Waits until the caller holds the lock together with other readers at most.
@@ -50,7 +50,33 @@ class shared_timed_mutex {
   /// Waits until then at most. True if the caller holds the lock, other readers perhaps as well.
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return try_lock_shared() || detail::until(when, [this](detail::deadline d) { return detail::lock_shared_until(state_, d); });
+    return try_lock_shared_until(when, std::stop_token());
+  }
+
+  /// Waits until the caller holds the lock alone (true), or stop is requested.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return detail::lock_until(state_, detail::patience(stop)); }
+  /// The same, so long at most.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+    return detail::lock_until(state_, {detail::deadline_after(span), stop});
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+    return try_lock() || detail::until(when, [&](detail::deadline d) { return detail::lock_until(state_, {d, stop}); }, stop);
+  }
+
+  /// Waits until the caller holds the lock together with other readers at most (true), or stop is requested.
+  [[nodiscard]] bool lock_shared(const std::stop_token& stop) { return detail::lock_shared_until(state_, detail::patience(stop)); }
+  /// The same, so long at most.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+    return detail::lock_shared_until(state_, {detail::deadline_after(span), stop});
+  }
+  /// The same, until then at most.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+    return try_lock_shared() || detail::until(when, [&](detail::deadline d) { return detail::lock_shared_until(state_, {d, stop}); }, stop);
   }
 
  private:
@@ -75,6 +101,10 @@ class shared_mutex {
   [[nodiscard]] bool try_lock_shared() noexcept { return inner_.try_lock_shared(); }
   /// Never waits. The caller must hold the lock together with others.
   void unlock_shared() { inner_.unlock_shared(); }
+  /// As lock(), but false if stop is requested before.
+  [[nodiscard]] bool lock(const std::stop_token& stop) { return inner_.lock(stop); }
+  /// As lock_shared(), but false if stop is requested before.
+  [[nodiscard]] bool lock_shared(const std::stop_token& stop) { return inner_.lock_shared(stop); }
 
  private:
   shared_timed_mutex inner_;

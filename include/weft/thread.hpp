@@ -110,16 +110,18 @@ class joinable_handle {
     check_join();
     (void)detail::join(std::exchange(strand_, nullptr), no_deadline);
   }
-  /// The same, for so long at most. True if it has ended and was joined.
+  /// The same, for so long at most, or until stop is requested. True if it has ended and was joined.
   template <class Rep, class Period>
-  [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& span) {
-    return join_by(deadline_after(span));
+  [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop = {}) {
+    return join_by({deadline_after(span), stop});
   }
-  /// The same, until then at most.
+  /// The same, until then at most, or until stop is requested.
   template <class Clock, class Duration>
-  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return until(when, [this](deadline d) { return join_by(d); });
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop = {}) {
+    return until(when, [&](deadline d) { return join_by({d, stop}); }, stop);
   }
+  /// The same, until stop is requested at most. (The caller's: it has nothing to do with whether the one that is joined shall stop.)
+  [[nodiscard]] bool join(const std::stop_token& stop) { return join_by(patience(stop)); }
   /// Nobody will join it: its memory goes back by itself. Throws std::system_error as join.
   void detach() {
     if (strand_ == nullptr) throw std::system_error(std::make_error_code(std::errc::invalid_argument));
@@ -148,9 +150,9 @@ class joinable_handle {
     if (strand_ == nullptr) throw std::system_error(std::make_error_code(std::errc::invalid_argument));
     if (is_caller(strand_)) throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur));
   }
-  bool join_by(deadline when) {
+  bool join_by(patience p) {
     check_join();
-    if (!detail::join(strand_, when)) return false;
+    if (!detail::join(strand_, p)) return false;
     strand_ = nullptr;
     return true;
   }
@@ -223,6 +225,18 @@ class jthread {
   [[nodiscard]] bool joinable() const noexcept { return thread_.joinable(); }
   /// Waits for the end. Throws as thread's.
   void join() { thread_.join(); }
+  /// As thread's, with a stop token of the caller's.
+  [[nodiscard]] bool join(const std::stop_token& stop) { return thread_.join(stop); }
+  /// As thread's.
+  template <class Rep, class Period>
+  [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop = {}) {
+    return thread_.join_for(span, stop);
+  }
+  /// As thread's.
+  template <class Clock, class Duration>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop = {}) {
+    return thread_.join_until(when, stop);
+  }
   /// Nobody will join it, and the end of this object does not stop it. Throws as thread's.
   void detach() { thread_.detach(); }
   /// Of what it names; the id of none if it is not joinable.
@@ -271,15 +285,25 @@ inline void yield() noexcept { detail::yield(); }
 /// Parks; a kernel thread sleeps. Cost: one timer.
 template <class Rep, class Period>
 void sleep_for(const std::chrono::duration<Rep, Period>& span) {
-  if (span > span.zero()) detail::sleep_until(detail::deadline_after(span));
+  if (span > span.zero()) (void)detail::sleep_until(detail::deadline_after(span));
+}
+/// The same, until stop is requested at most. False: it was.
+template <class Rep, class Period>
+[[nodiscard]] bool sleep_for(const std::chrono::duration<Rep, Period>& span, const std::stop_token& stop) {
+  return detail::sleep_until({detail::deadline_after(span), stop});
 }
 /// Until then, by that clock, also if it is set meanwhile.
 template <class Clock, class Duration>
 void sleep_until(const std::chrono::time_point<Clock, Duration>& when) {
   while (Clock::now() < when) {
-    detail::sleep_until(detail::deadline_at(when));
+    (void)detail::sleep_until(detail::deadline_at(when));
     if (detail::time_is_virtual()) return;
   }
+}
+/// The same, until stop is requested at most. False: it was.
+template <class Clock, class Duration>
+[[nodiscard]] bool sleep_until(const std::chrono::time_point<Clock, Duration>& when, const std::stop_token& stop) {
+  return Clock::now() >= when || detail::until(when, [&](detail::deadline d) { return detail::sleep_until({d, stop}) && (detail::is_own_clock<Clock> || Clock::now() >= when || detail::time_is_virtual()); }, stop);
 }
 
 }  // namespace this_thread

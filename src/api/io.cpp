@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "api/stopping.hpp"
 #include "api/strand.hpp"
 #include "io/attempts.hpp"
 #include "io/reactor.hpp"
@@ -36,30 +37,18 @@ nanoseconds_at deadline_of(const limit& l) noexcept { return l.deadline.time_sin
 /// The engine's attempts tell descriptors with O_NONBLOCK apart; here all of them wait.
 long waits(long result) noexcept { return result == -EAGAIN ? would_block : result; }
 
-/// Ends the wait of a user-level thread when stop is requested: the mark is seen by whoever parks after it (scheduler::commit_park).
-struct stop_wish {
-  strand* who;
-  void operator()() const noexcept {
-    who->pending.fetch_or(pending_work::settle, memory_order::seq_cst);  // [parked-1]
-    const section in(self());
-    ticket t{};
-    if (who->wait.current_ticket(t)) (void)the_scheduler.wake(*who, t, wake_reason::interrupt);
-  }
-};
-
 /// Parks between attempts. A result, -ETIMEDOUT, -ECANCELED, or must_block.
 template <class Attempt>
 long perform_parked(strand& me, int fd, event_mask wanted, const limit& l, Attempt attempt) noexcept {
-  const std::stop_callback on_stop(l.stop, stop_wish{&me});
+  const api::stop_watch watch(me, weft::detail::patience(l.stop).stop);
   for (;;) {
     turn t(me, fd, wanted);
     wait_end end = wait_end::ready;
     while (end == wait_end::ready) {
       const long result = waits(attempt(t.fd()));
       if (result != would_block) return result;
-      // From here to the park nothing takes the mark of a stop request away.
       const section in(me);
-      if (l.stop.stop_requested()) return -ECANCELED;
+      if (watch.requested()) return -ECANCELED;
       end = t.wait(deadline_of(l));
     }
     if (end == wait_end::deadline) return -ETIMEDOUT;

@@ -92,10 +92,10 @@ class seeded_policy final : public policy {
   schedulable* pop() noexcept override;
   /// Does the one that runs give way here? By the runtime's one carrier only.
   [[nodiscard]] bool gives_way() noexcept;
+  [[nodiscard]] std::uint64_t draw() noexcept;
   [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
 
  private:
-  std::uint64_t draw() noexcept;
   const std::uint64_t seed_;
   std::uint64_t state_;
   std::uint64_t one_in_;

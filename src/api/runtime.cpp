@@ -74,7 +74,7 @@ void* run_monitor(void* raw) {
 }  // namespace
 
 scheduler_hooks hooks_beside() noexcept {
-  return {.retired = strand_retired, .settle = [](thread&) {}, .exceptions = exceptions_of_caller};
+  return {.retired = strand_retired, .exceptions = exceptions_of_caller};
 }
 
 int start_monitor(monitor& m) noexcept {

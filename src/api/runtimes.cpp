@@ -237,11 +237,23 @@ unsigned runtime::parallelism() const noexcept { return state_->parallelism; }
 
 constinit std::atomic<std::uint32_t> detail::watchers{0};
 
+namespace {
+/// Of the caller's runtime; null if it is not seeded.
+seeded_policy* seed_of(const strand& me) noexcept { return me.kind == thread_kind::user && me.in != nullptr ? me.in->seeded : nullptr; }
+}  // namespace
+
 void detail::switch_point_slow() noexcept {
   strand& me = self();
-  if (me.kind != thread_kind::user || me.in == nullptr || me.in->seeded == nullptr || me.no_preempt.raised()) return;
+  seeded_policy* const seed = seed_of(me);
+  if (seed == nullptr || me.no_preempt.raised()) return;
   const section in(me);
-  if (me.in->seeded->gives_way()) (void)me.home->yield(me);
+  if (seed->gives_way()) (void)me.home->yield(me);
+}
+bool detail::draw_from_seed(std::uint64_t& value) noexcept {
+  seeded_policy* const seed = seed_of(self());
+  if (seed == nullptr) return false;
+  value = seed->draw();
+  return true;
 }
 
 detail::deadline detail::now() noexcept {

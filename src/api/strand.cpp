@@ -10,6 +10,7 @@
 
 #include "api/runtime.hpp"
 #include "api/runtimes.hpp"
+#include "api/stopping.hpp"
 #include "arch/context.hpp"
 #include "arch/thread_pointer.hpp"
 #include "core/thread_memory.hpp"
@@ -325,15 +326,17 @@ void abandon(strand_handle* s) noexcept {
   leave_runtime(runtime);
 }
 
-bool join(strand_handle* s, deadline when) noexcept {
+bool join(strand_handle* s, patience p) noexcept {
   strand& t = *from(s);
   strand& me = self();
-  const wait_note note(me, waiting_for::kind::end_of, &t, when);
+  const wait_note note(me, waiting_for::kind::end_of, &t, p.when);
+  const stop_watch watch(me, p.stop);
   const section in(me);
   for (;;) {
-    const wake_reason why = t.life.wait(me, when);
+    const bool stopped = watch.requested();
+    const wake_reason why = t.life.wait(me, stopped ? 0 : p.when);
     if (why == wake_reason::owner) break;
-    if (why == wake_reason::deadline) return false;
+    if (stopped || why == wake_reason::deadline) return false;
   }
   release_any(t);
   return true;
@@ -362,13 +365,15 @@ void yield() noexcept {
   me.on->home->yield(me);
 }
 
-void sleep_until(deadline when) noexcept {
+bool sleep_until(patience p) noexcept {
   strand& me = self();
+  const stop_watch watch(me, p.stop);
   const section in(me);
-  for (;;) {
+  while (!watch.requested()) {
     const ticket t = me.wait.prepare();
-    if (sync::park(me, t, when) == wake_reason::deadline) return;
+    if (sync::park(me, t, p.when) == wake_reason::deadline) return true;
   }
+  return false;
 }
 
 void at_exit_of_caller(exit_action& a) noexcept {

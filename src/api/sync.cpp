@@ -5,6 +5,7 @@
 #include "api/deadlock.hpp"
 #include "api/engine_part.hpp"
 #include "api/inheritance.hpp"
+#include "api/stopping.hpp"
 #include "api/strand.hpp"
 #include "sync/condition.hpp"
 #include "sync/mutex.hpp"
@@ -34,14 +35,16 @@ sync::rwlock_queues queues_of(shared_mutex_state& m) noexcept {
 
 using what = api::waiting_for::kind;
 
-/// Tries as long as a signal handler interrupts. True unless the time was up.
+/// Tries as long as it is interrupted without a reason. True unless the time was up or stop was requested.
 template <class Attempt>
-bool until_not_interrupted(strand& me, what kind, const void* object, deadline when, Attempt attempt) noexcept {
-  const api::wait_note note(me, kind, object, when);
+bool until_not_interrupted(strand& me, what kind, const void* object, patience p, Attempt attempt) noexcept {
+  const api::wait_note note(me, kind, object, p.when);
+  const api::stop_watch watch(me, p.stop);
   // Who waits for a while only gets out by itself: its note says nothing, and it is in no cycle.
-  if (when == no_deadline && (kind == what::mutex || kind == what::shared_mutex)) api::look_for_cycle(me);
+  if (p.when == no_deadline && (kind == what::mutex || kind == what::shared_mutex)) api::look_for_cycle(me);
   for (;;) {
     const section in(me);
+    if (watch.requested()) return false;
     const int error = attempt();
     if (error != EINTR) return error == 0;
   }
@@ -69,15 +72,15 @@ bool try_lock(mutex_state& m) noexcept {
   return true;
 }
 
-bool lock_until(mutex_state& m, deadline when) noexcept {
+bool lock_until(mutex_state& m, patience p) noexcept {
   switch_point();
   strand& me = self();
   if (!word_of(m).try_lock()) {
-    if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as above
+    if (m.owner.load(std::memory_order_relaxed) == &me && p.when == no_deadline && p.stop == nullptr)  // relaxed: as above
       misuse("a thread locks a mutex that it holds");
     bool woken_before = false;
     const api::donation gift(me, m);
-    if (!until_not_interrupted(me, what::mutex, &m, when, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), when, woken_before); })) return false;
+    if (!until_not_interrupted(me, what::mutex, &m, p, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), p.when, woken_before); })) return false;
   }
   owned_by(me, m);
   return true;
@@ -109,17 +112,19 @@ void unlock(mutex_state& m) noexcept {
 
 // -- condition --
 
-bool wait(condition_state& c, mutex_state& m, deadline when) noexcept {
+bool wait(condition_state& c, mutex_state& m, patience p) noexcept {
   strand& me = self();
   wake_reason why = wake_reason::none;
   if (m.owner.load(std::memory_order_relaxed) != &me) misuse("a thread waits on a condition with a mutex that it does not hold");  // relaxed: as above
   {
-    const api::wait_note note(me, what::condition, &c, when);
+    const api::wait_note note(me, what::condition, &c, p.when);
+    const api::stop_watch watch(me, p.stop);
     const section in(me);
-    why = of(c).wait(me, when, [&]() noexcept { unlock(m); });
+    if (watch.requested()) return false;
+    why = of(c).wait(me, p.when, [&]() noexcept { unlock(m); });
   }
   lock(m);
-  return why != wake_reason::deadline;
+  return why != wake_reason::deadline && (why != wake_reason::interrupt || !p.stopped());
 }
 void notify_one(condition_state& c) noexcept {
   switch_point();
@@ -148,11 +153,11 @@ bool try_acquire(semaphore_state& s) noexcept {
   switch_point();
   return word_of(s).try_wait();
 }
-bool acquire_until(semaphore_state& s, deadline when) noexcept {
+bool acquire_until(semaphore_state& s, patience p) noexcept {
   switch_point();
   if (word_of(s).try_wait()) return true;
   strand& me = self();
-  return until_not_interrupted(me, what::semaphore, &s, when, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), when); });
+  return until_not_interrupted(me, what::semaphore, &s, p, [&] { return word_of(s).wait_slow(me, list_of(s.waiting), p.when); });
 }
 void release(semaphore_state& s, std::ptrdiff_t count) noexcept {
   for (; count > 0; --count) {
@@ -175,13 +180,13 @@ bool try_lock(shared_mutex_state& m) noexcept {
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
   return true;
 }
-bool lock_until(shared_mutex_state& m, deadline when) noexcept {
+bool lock_until(shared_mutex_state& m, patience p) noexcept {
   switch_point();
   strand& me = self();
   if (!word_of(m).try_write()) {
-    if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
+    if (m.owner.load(std::memory_order_relaxed) == &me && p.when == no_deadline && p.stop == nullptr)  // relaxed: as for a mutex
       misuse("a thread locks a shared_mutex that it holds");
-    if (!until_not_interrupted(me, what::shared_mutex, &m, when, [&] { return word_of(m).write_slow(me, queues_of(m), when); })) return false;
+    if (!until_not_interrupted(me, what::shared_mutex, &m, p, [&] { return word_of(m).write_slow(me, queues_of(m), p.when); })) return false;
   }
   m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
   return true;
@@ -200,13 +205,13 @@ bool try_lock_shared(shared_mutex_state& m) noexcept {
   switch_point();
   return word_of(m).try_read() == 0;
 }
-bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept {
+bool lock_shared_until(shared_mutex_state& m, patience p) noexcept {
   switch_point();
   if (word_of(m).try_read() == 0) return true;
   strand& me = self();
-  if (m.owner.load(std::memory_order_relaxed) == &me && when == no_deadline)  // relaxed: as for a mutex
+  if (m.owner.load(std::memory_order_relaxed) == &me && p.when == no_deadline && p.stop == nullptr)  // relaxed: as for a mutex
     misuse("a thread locks for reading a shared_mutex that it holds for writing");
-  return until_not_interrupted(me, what::shared_mutex, &m, when, [&] { return word_of(m).read_slow(me, queues_of(m), when); });
+  return until_not_interrupted(me, what::shared_mutex, &m, p, [&] { return word_of(m).read_slow(me, queues_of(m), p.when); });
 }
 void unlock_shared(shared_mutex_state& m) noexcept {
   if (!word_of(m).is_held() || word_of(m).has_writer()) misuse("a shared_mutex is unlocked for reading, which nobody has locked so");

@@ -35,7 +35,7 @@ struct scheduler_hooks {
   void (*retired)(thread&) = nullptr;          ///< Nobody stands on the thread's stack any more.
   void (*arrived)() = nullptr;                 ///< A signal came to a sleeping carrier: find a thread for it.
   void (*signals)(thread&) = nullptr;          ///< pending_work::signals was set: deliver. Outside sections.
-  void (*settle)(thread&) = nullptr;           ///< pending_work::settle was set.
+  void (*settle)(thread&) = nullptr;           ///< pending_work::settle was set. Null: that only ends waits.
   exception_state* (*exceptions)() = nullptr;  ///< The calling kernel thread's, in static thread-local storage.
   std::uint64_t (*idle_mask)() = nullptr;      ///< What a sleeping carrier shall block.
   nanoseconds_at (*tidy)(nanoseconds_at now) = nullptr;  ///< On the monitor: gives memory back. Returns when it wants to go on.

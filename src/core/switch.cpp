@@ -285,7 +285,7 @@ void scheduler::regain_slot(thread& me) noexcept {
     const std::uint32_t bits = me.pending.exchange(0, memory_order::seq_cst);
     if (bits == 0) return;
     if ((bits & pending_work::signals) != 0) the_scheduler.hooks().signals(me);
-    if ((bits & pending_work::settle) != 0) the_scheduler.hooks().settle(me);
+    if (const auto settle = the_scheduler.hooks().settle; settle != nullptr && (bits & pending_work::settle) != 0) settle(me);
     if ((bits & pending_work::preempt) != 0 && me.kind == thread_kind::user) {
       const section in(me);
       me.on->home->yield(me);

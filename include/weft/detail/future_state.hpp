@@ -49,6 +49,13 @@ class future_state {
     if (is_ready() || run_if_deferred()) return;
     wait_for_thread();
   }
+  /// The same, as far as `wait(condition, lock, predicate)` waits. True if the result is there.
+  template <class Wait>
+  bool wait(Wait wait) {
+    if (is_ready() || run_if_deferred()) return true;
+    std::unique_lock hold(lock_);
+    return wait(changed_, hold, [this] { return is_ready(); });
+  }
   /// The same for a deadline: `timed_wait(condition, lock, predicate)` tells whether the predicate holds.
   template <class TimedWait>
   std::future_status wait_timed(TimedWait timed_wait) {

@@ -48,13 +48,14 @@ WEFT_EXPORT void start(strand_handle* s, void (*run)(void* place));
 /// Instead of start: the callable could not be made.
 WEFT_EXPORT void abandon(strand_handle* s) noexcept;
 /// Waits for the end, at most so long, and gives the memory back. False: not yet.
-WEFT_EXPORT bool join(strand_handle* s, deadline when) noexcept;
+WEFT_EXPORT bool join(strand_handle* s, patience p) noexcept;
 WEFT_EXPORT void detach(strand_handle* s) noexcept;
 [[nodiscard]] WEFT_EXPORT std::uint64_t number_of(const strand_handle* s) noexcept;
 [[nodiscard]] WEFT_EXPORT std::uint64_t own_number() noexcept;
 [[nodiscard]] WEFT_EXPORT bool is_caller(const strand_handle* s) noexcept;
 WEFT_EXPORT void yield() noexcept;
-WEFT_EXPORT void sleep_until(deadline when) noexcept;
+/// False: stop was requested before.
+WEFT_EXPORT bool sleep_until(patience p) noexcept;
 [[nodiscard]] WEFT_EXPORT std::uint32_t parallelism() noexcept;
 WEFT_EXPORT void set_priority(int priority) noexcept;
 WEFT_EXPORT void set_deadline(deadline when) noexcept;

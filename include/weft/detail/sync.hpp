@@ -29,6 +29,8 @@ inline constexpr std::uint32_t seeded_watches = 1, inheritance_watches = 1u << 1
 [[nodiscard]] inline bool watched() noexcept { return watchers.load(std::memory_order_relaxed) != 0; }
 /// In a seeded runtime another thread may go on here.
 WEFT_EXPORT void switch_point_slow() noexcept;
+/// Chance, as the caller's seed has it. False: no seeded runtime's thread calls.
+[[nodiscard]] WEFT_EXPORT bool draw_from_seed(std::uint64_t& value) noexcept;
 inline void switch_point() noexcept {
   if (watched()) [[unlikely]]
     switch_point_slow();
@@ -36,7 +38,7 @@ inline void switch_point() noexcept {
 
 WEFT_EXPORT void lock(mutex_state& m) noexcept;
 WEFT_EXPORT bool try_lock(mutex_state& m) noexcept;
-WEFT_EXPORT bool lock_until(mutex_state& m, deadline when) noexcept;
+WEFT_EXPORT bool lock_until(mutex_state& m, patience p) noexcept;
 WEFT_EXPORT void unlock(mutex_state& m) noexcept;
 [[noreturn]] WEFT_EXPORT void destroyed_in_use(const char* what) noexcept;
 /// Who calls: a thread, a fiber, or a kernel thread of the program's own.
@@ -45,8 +47,8 @@ WEFT_EXPORT void unlock(mutex_state& m) noexcept;
 struct condition_state {
   engine_object<32> list;
 };
-/// Gives `m` up, waits, takes `m` again. False: the time was up.
-WEFT_EXPORT bool wait(condition_state& c, mutex_state& m, deadline when) noexcept;
+/// Gives `m` up, waits, takes `m` again. False: the time was up, or stop was requested.
+WEFT_EXPORT bool wait(condition_state& c, mutex_state& m, patience p) noexcept;
 WEFT_EXPORT void notify_one(condition_state& c) noexcept;
 WEFT_EXPORT void notify_all(condition_state& c) noexcept;
 /// Nobody may wait; those whose time was up are waited for, until they have left.
@@ -57,7 +59,7 @@ struct semaphore_state {
   std::atomic<std::uint64_t> word;
   engine_object<16> waiting;
 };
-WEFT_EXPORT bool acquire_until(semaphore_state& s, deadline when) noexcept;
+WEFT_EXPORT bool acquire_until(semaphore_state& s, patience p) noexcept;
 WEFT_EXPORT bool try_acquire(semaphore_state& s) noexcept;
 WEFT_EXPORT void release(semaphore_state& s, std::ptrdiff_t count) noexcept;
 
@@ -66,10 +68,10 @@ struct shared_mutex_state {
   engine_object<16> readers, writers;
   std::atomic<const void*> owner{nullptr};
 };
-WEFT_EXPORT bool lock_until(shared_mutex_state& m, deadline when) noexcept;
+WEFT_EXPORT bool lock_until(shared_mutex_state& m, patience p) noexcept;
 WEFT_EXPORT bool try_lock(shared_mutex_state& m) noexcept;
 WEFT_EXPORT void unlock(shared_mutex_state& m) noexcept;
-WEFT_EXPORT bool lock_shared_until(shared_mutex_state& m, deadline when) noexcept;
+WEFT_EXPORT bool lock_shared_until(shared_mutex_state& m, patience p) noexcept;
 WEFT_EXPORT bool try_lock_shared(shared_mutex_state& m) noexcept;
 WEFT_EXPORT void unlock_shared(shared_mutex_state& m) noexcept;
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <stop_token>
 #include <type_traits>
 
 #include "weft/detail/export.hpp"
@@ -16,6 +17,16 @@ namespace weft::detail {
 
 using deadline = std::int64_t;
 inline constexpr deadline no_deadline = std::numeric_limits<deadline>::max();
+
+/// How long a wait may take: until then, or until it is asked to stop. The token lives as long as the call.
+struct patience {
+  patience(deadline until) noexcept : when(until) {}  // NOLINT: a deadline is one
+  patience(deadline until, const std::stop_token& token) noexcept : when(until), stop(token.stop_possible() ? &token : nullptr) {}
+  explicit patience(const std::stop_token& token) noexcept : patience(no_deadline, token) {}
+  [[nodiscard]] bool stopped() const noexcept { return stop != nullptr && stop->stop_requested(); }
+  deadline when = no_deadline;
+  const std::stop_token* stop = nullptr;
+};
 
 /// Rounded up, as the standard wants; beyond what fits: never. Works for floating-point and coarse durations.
 template <class Rep, class Period>
@@ -58,12 +69,13 @@ deadline deadline_at(const std::chrono::time_point<Clock, Duration>& when) {
   }
 }
 
-/// Waits by `attempt(deadline)` until it succeeds or `Clock` says that the time is up: a clock may be set while we wait.
+/// Waits by `attempt(deadline)` until it succeeds or `Clock` says that the time is up: a clock may be set while we wait. `stop`: the attempts end
+/// then, too.
 template <class Clock, class Duration, class Attempt>
-bool until(const std::chrono::time_point<Clock, Duration>& when, Attempt attempt) {
+bool until(const std::chrono::time_point<Clock, Duration>& when, Attempt attempt, const std::stop_token& stop = {}) {
   for (;;) {
     if (attempt(deadline_at(when))) return true;
-    if (is_own_clock<Clock> || Clock::now() >= when || time_is_virtual()) return false;
+    if (is_own_clock<Clock> || Clock::now() >= when || time_is_virtual() || stop.stop_requested()) return false;
   }
 }
 
