@@ -191,6 +191,11 @@ void begin_anew_in_child() noexcept {
   now.store(stage::untouched, memory_order::relaxed);  // relaxed: as above
 }
 
+/// From when the library is loaded: a fork waits for a start that is under way, for a child could not go on with half of it.
+[[gnu::constructor]] void watch_forks() noexcept {
+  ::pthread_atfork([] { ::pthread_mutex_lock(&starting); }, [] { ::pthread_mutex_unlock(&starting); }, begin_anew_in_child);
+}
+
 stage start_now() noexcept {
   sync::generation = static_cast<std::uint32_t>(os::process_id());
   const bool again = the_scheduler.started();
@@ -200,7 +205,6 @@ stage start_now() noexcept {
     mem::probe_glibc(chosen.glibc_unknown);
     begin_thread_ids();
     watch_ends_of_kernel_threads();
-    ::pthread_atfork(nullptr, nullptr, begin_anew_in_child);
     if (chosen.threads == model::one_to_one || (mem::glibc_refusal() != nullptr && !sanitized)) return stage::kernel_threads;
     (void)mem::find_resolver(::pthread_create, ::pthread_join);
     mem::probe_malloc_cache();
