@@ -62,10 +62,10 @@ parker::ended parker::wait(deadline when) noexcept {
 void plain_lock::lock_slow() noexcept {
   strand& me = self();
   auto& word = api::engine_part<sync::mutex_word>(word_);
-  bool woken_before = false;
+  unsigned losses = 0;
   for (;;) {
     const section in(me);
-    if (word.lock_slow(me, api::engine_part<sync::wait_list>(waiting_), never, woken_before) != EINTR) return;
+    if (word.lock_slow(me, api::engine_part<sync::wait_list>(waiting_), never, losses) != EINTR) return;
   }
 }
 

@@ -78,9 +78,9 @@ bool lock_until(mutex_state& m, patience p) noexcept {
   if (!word_of(m).try_lock()) {
     if (m.owner.load(std::memory_order_relaxed) == &me && p.when == no_deadline && p.stop == nullptr)  // relaxed: as above
       misuse("a thread locks a mutex that it holds");
-    bool woken_before = false;
+    unsigned losses = 0;
     const api::donation gift(me, m);
-    if (!until_not_interrupted(me, what::mutex, &m, p, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), p.when, woken_before); })) return false;
+    if (!until_not_interrupted(me, what::mutex, &m, p, [&] { return word_of(m).lock_slow(me, list_of(m.waiting), p.when, losses); })) return false;
   }
   owned_by(me, m);
   return true;

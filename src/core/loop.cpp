@@ -60,7 +60,7 @@ thread* scheduler::find_work(carrier& c) noexcept {
       idle_.put_slot(s);
       slot* again = nullptr;
       if (!fault("idle.no_second_look") && !global_.empty_ordered()) again = idle_.take_slot();             // [idle-1]
-      if (again == nullptr && !s.pinned.empty_ordered() && idle_.take_slot(s)) again = &s;  // [idle-1]
+      if (again == nullptr && !fault("idle.pinned_unseen") && !s.pinned.empty_ordered() && idle_.take_slot(s)) again = &s;  // [idle-1]
       if (again != nullptr) {
         hand(c, *again);
         continue;

@@ -105,11 +105,8 @@ void scheduler::push_placed(thread& t, became_ready why) noexcept {
 void scheduler::push_pinned(thread& t) noexcept {
   slot& s = slots_[t.pinned];
   (void)s.pinned.push(t);
-  if (idle_.slots_ordered() != 0 && idle_.take_slot(s)) {  // [idle-1] see global_queue::push
-    (void)give_slot(s);
-  } else {
-    tell_monitor();
-  }
+  // [idle-1] see global_queue::push. Where no carrier is to be had, the monitor tries again.
+  if (idle_.slots_ordered() == 0 || !idle_.take_slot(s) || !give_slot(s)) tell_monitor();
 }
 
 /// Something has become ready, and no slot is idle: of those that run, the one with the greatest rank gives way, if that is greater.

@@ -257,7 +257,7 @@ void scheduler::hand_off(thread& me) noexcept {
   }
   idle_.put_slot(s);
   if (!global_.empty_ordered()) wake_one_more();                                       // [idle-1] as in find_work
-  if (!s.pinned.empty_ordered() && idle_.take_slot(s)) (void)give_slot(s);  // [idle-1]
+  if (!s.pinned.empty_ordered() && idle_.take_slot(s) && !give_slot(s)) tell_monitor();  // [idle-1]
   if (const nanoseconds_at deadline = earliest_deadline(); deadline != never) watch_deadline(deadline);
 }
 

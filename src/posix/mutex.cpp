@@ -98,12 +98,12 @@ bool already_mine(mutex_data& m, attempt how, int& result) noexcept {
 
 int lock_waiting(mutex_data& m, nanoseconds_at deadline) noexcept {
   user_thread& me = self();
-  bool woken_before = false;
+  unsigned losses = 0;
   for (;;) {
     int error;
     {
       const section in(me);
-      error = m.word.lock_slow(me, m.list, deadline, woken_before);
+      error = m.word.lock_slow(me, m.list, deadline, losses);
     }
     if (error == 0) return own(m);
     if (error != EINTR) return error;  // a handler has run at the section's end: wait again

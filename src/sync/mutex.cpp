@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/fault.hpp"
 #include "base/pause.hpp"
 #include "base/spinlock.hpp"
 
@@ -49,18 +50,22 @@ void mutex_word::lock_list() noexcept {
 }
 
 void mutex_word::unlock_list(const wait_list& list) noexcept {
-  const std::uint32_t keep = list.empty() ? held : ~list_locked;
-  // [mutex-2] release: the next holder of the list sees our links. Others may set `held` meanwhile, hence no store.
-  word_.fetch_and(keep, memory_order::release);
+  const std::uint32_t gone = list.empty() ? list_locked | waiters : list_locked;
+  std::uint32_t seen = word_.load(memory_order::relaxed);  // relaxed: the exchange decides
+  // [mutex-2] release: the next holder of the list sees our links. Others may change `held` and `coming` meanwhile, hence no store.
+  while (!word_.compare_exchange_weak(seen, tidy(seen & ~gone), memory_order::release, memory_order::relaxed)) {  // relaxed: retry
+  }
 }
 
-int mutex_word::lock_slow(thread& me, wait_list& list, nanoseconds_at deadline, bool& woken_before) noexcept {
+int mutex_word::lock_slow(thread& me, wait_list& list, nanoseconds_at deadline, unsigned& losses) noexcept {
   int budget = spinning_helps() ? spins : 0;
   waiter w(me);
+  std::uint32_t mine = 0;  // `coming` while we are the one
   for (int turn = 0;;) {
     std::uint32_t seen = word_.load(memory_order::relaxed);  // relaxed: the exchanges decide
     if ((seen & held) == 0) {
-      if (try_lock_slow(seen)) return 0;
+      // [mutex-1] acquire, as in try_lock.
+      if (word_.compare_exchange_weak(seen, tidy((seen & ~mine) | held), memory_order::acquire, memory_order::relaxed)) return 0;  // relaxed: retry
       continue;
     }
     if (seen == held && budget-- > 0) {
@@ -76,12 +81,13 @@ int mutex_word::lock_slow(thread& me, wait_list& list, nanoseconds_at deadline, 
       continue;
     }
     // [mutex-2] acquire: the list. The exchange proves that the lock is held while we enter the list (I3).
-    if (!word_.compare_exchange_weak(seen, seen | list_locked | waiters | mark(), memory_order::acquire, memory_order::relaxed))  // relaxed: retry
+    if (!word_.compare_exchange_weak(seen, (seen & ~mine) | list_locked | waiters | mark(), memory_order::acquire, memory_order::relaxed))  // relaxed: retry
       continue;
+    mine = 0;
     w.wait = me.wait.prepare();
-    w.starving = woken_before;
+    w.starving = losses >= most_losses;
     w.granted = false;
-    if (woken_before) {
+    if (losses != 0) {
       list.push_front(w);
     } else {
       list.push_back(w);
@@ -94,7 +100,8 @@ int mutex_word::lock_slow(thread& me, wait_list& list, nanoseconds_at deadline, 
         for (int wait = 0; (word_.load(memory_order::acquire) & list_locked) != 0;) wait_a_moment(wait);
         return 0;
       }
-      woken_before = true;
+      if (!fault("mutex.stays_on_the_way")) mine = coming;
+      ++losses;
       continue;
     }
     lock_list();
@@ -112,15 +119,22 @@ void mutex_word::unlock_slow(wait_list& list) noexcept {
       drop_stale_list(seen, list);
       continue;
     }
+    if ((seen & coming) != 0) {
+      // [mutex-1] release: the next holder sees what we wrote. Our last touch of the mutex (I2).
+      if (word_.compare_exchange_weak(seen, tidy(seen & ~held), memory_order::release, memory_order::relaxed)) return;  // relaxed: retry
+      continue;
+    }
     // [mutex-2] acquire: the list.
     if ((seen & list_locked) == 0 && word_.compare_exchange_weak(seen, seen | list_locked | mark(), memory_order::acquire,
                                                                  memory_order::relaxed))  // relaxed: retry
       break;
     wait_a_moment(turn);
   }
-  // The list is ours and the lock is held by us: nobody else can change the word until the store below.
+  // The list is ours and the lock is held by us, and nobody is on the way: nobody else can change the word until the store below.
   const wait_list::woken next = list.claim_first();
-  const std::uint32_t rest = list.empty() ? 0 : waiters | mark();
+  const bool on_the_way = next.who != nullptr && !next.granted;
+  const std::uint32_t bits = (list.empty() ? 0 : waiters) | (on_the_way ? coming : 0);
+  const std::uint32_t rest = bits != 0 ? bits | mark() : 0;
   // [mutex-1] [mutex-2] release: the next holder sees what we wrote, the next user of the list what we unlinked. Our
   // last touch of the mutex (I2).
   word_.store(next.granted ? (rest | held) : rest, memory_order::release);

@@ -61,6 +61,52 @@ inline body ping_pong(house_plan plan) {
     };
 }
 
+/// The same with each at a place of its own, 0 and the last one; they never run anywhere else.
+inline body ping_pong_pinned(house_plan plan) {
+    return [plan](scenario& s) {
+        auto house = scheduler_house::open(s, plan);
+        struct table {
+            guest* left = nullptr;
+            guest* right = nullptr;
+            int ball = 0;
+        };
+        auto t = std::make_shared<table>();
+        const auto in_place = [house = house.get()](guest& me) {
+            const section in(me);
+            check(me.on->holding == &house->engine.slot_at(static_cast<std::uint32_t>(me.pinned)), "at its place");
+        };
+        t->right = &house->make([house = house.get(), t = t.get(), in_place](guest& me) {
+            in_place(me);
+            check(me.wait() == wake_reason::owner, "served");
+            in_place(me);
+            check(t->ball == 1, "the ball came with the wake-up");
+            t->ball = 2;
+            house->wake_from(me, *t->left, ticket{1}, wake_reason::owner);
+        });
+        t->left = &house->make([t = t.get(), in_place](guest& me) {
+            check(me.wait() == wake_reason::owner, "returned");
+            in_place(me);
+            check(t->ball == 2, "the ball came back");
+        });
+        t->left->pinned = 0;
+        t->right->pinned = static_cast<std::int32_t>(plan.slots - 1);
+        guest& parent = house->make([house = house.get(), t = t.get()](guest& me) {
+            house->start_from(me, *t->left);
+            house->start_from(me, *t->right);
+        });
+        house->start_before(parent);
+        s.thread("outside", [house, t] {
+            const ticket left = scheduler_house::await_ticket(*t->left);
+            check(left == ticket{1}, "its first wait");
+            const ticket right = scheduler_house::await_ticket(*t->right);
+            t->ball = 1;
+            house->wake_from_outside(*t->right, right, wake_reason::owner);
+        });
+        house->wait_for_all(s);
+        s.finally([t] { check(t->ball == 2, "played to the end"); });
+    };
+}
+
 /// The deadline and an owner from outside race; the thread wakes by one of them and never hangs.
 inline body deadline_races_with_owner(house_plan plan) {
     return [plan](scenario& s) {

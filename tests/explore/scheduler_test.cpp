@@ -32,6 +32,12 @@ TEST(scheduler, fan_out_on_three_slots_of_which_two_are_free) {
 TEST(scheduler, ping_pong_on_one_slot) { explore::expect_sound(ping_pong({.slots = 1, .carriers = 1}), 10000, 20000); }
 TEST(scheduler, ping_pong_on_two_slots) { explore::expect_sound(ping_pong({.slots = 2, .carriers = 2}), 5000, 10000); }
 
+TEST(scheduler, ping_pong_at_places_of_their_own) { explore::expect_sound(ping_pong_pinned({.slots = 2, .carriers = 2, .spare = 1}), 5000, 10000); }
+TEST(scheduler, ping_pong_at_the_same_place) { explore::expect_sound(ping_pong_pinned({.slots = 1, .carriers = 1, .spare = 1, .monitor = true}), 3000, 3000); }
+TEST(scheduler, pinned_work_that_nobody_sees_is_found) {
+    explore::expect_fault_found("idle.pinned_unseen", ping_pong_pinned({.slots = 2, .carriers = 2, .spare = 1}));
+}
+
 // A slot is published as idle before the second look; without that look, work that came in between lies there for good.
 TEST(scheduler, no_second_look_is_found) {
     explore::expect_fault_found("idle.no_second_look", woken_from_outside({.slots = 1, .carriers = 1}));

@@ -27,10 +27,10 @@ struct mutex {
     int inside = 0;
 
     int lock_until(guest& me, nanoseconds_at deadline) {
-        bool woken_before = false;
+        unsigned losses = 0;
         if (!word.try_lock()) {
             const section in(me);
-            if (const int error = word.lock_slow(me, list, deadline, woken_before); error != 0) return error;
+            if (const int error = word.lock_slow(me, list, deadline, losses); error != 0) return error;
         }
         check(++inside == 1, "alone inside");
         return 0;
@@ -66,6 +66,7 @@ body several_lock_and_unlock(house_plan plan, int threads) {
         s.finally([st, threads] {
             check(st->count == 2 * threads, "all were inside");
             check(!st->m.word.is_held() && st->m.list.empty(), "free in the end");
+            check(st->m.word.try_lock() && st->m.word.unlock_fast(), "and nobody is on the way");
         });
     };
 }
@@ -85,6 +86,10 @@ TEST(mutex, forgetting_the_waiters_is_found) {
         }
         house->wait_for_all(s);
     });
+}
+
+TEST(mutex, one_that_stays_on_the_way_is_found) {
+    explore::expect_fault_found("mutex.stays_on_the_way", several_lock_and_unlock({.slots = 2, .carriers = 2, .spare = 1}, 3));
 }
 
 TEST(mutex, excludes_and_loses_nobody_on_one_slot) {

@@ -169,10 +169,10 @@ void worker::sleep_for(nanoseconds span) {
 }
 
 int mutex::lock_until(thread& me, nanoseconds_at deadline) {
-    bool woken_before = false;
+    unsigned losses = 0;
     while (!word.try_lock()) {
         const section in(me);
-        const int error = word.lock_slow(me, list, deadline, woken_before);
+        const int error = word.lock_slow(me, list, deadline, losses);
         if (error != EINTR) return error;
     }
     return 0;
