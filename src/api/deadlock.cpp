@@ -43,10 +43,13 @@ const std::atomic<const void*>* owner_place(const strand& s) noexcept {
 const strand* owner_of(const strand& s) noexcept {
   const void* owner = nullptr;
   const auto* place = owner_place(s);
+#if defined(__SANITIZE_THREAD__)
+  if (place != nullptr) return static_cast<const strand*>(place->load(std::memory_order_acquire));  // [owner-1] it cannot see the copy below
+#endif
   return place != nullptr && os::copy_if_readable(place, &owner, sizeof owner) ? static_cast<const strand*>(owner) : nullptr;
 }
 const strand* owner_of_own(const strand& me) noexcept {
-  return static_cast<const strand*>(owner_place(me)->load(std::memory_order_relaxed));  // relaxed: a look
+  return static_cast<const strand*>(owner_place(me)->load(std::memory_order_acquire));  // [owner-1]
 }
 
 line& operator<<(line& out, const strand& s) noexcept {

@@ -58,7 +58,7 @@ donation::donation(strand& from, const detail::mutex_state& to) noexcept : from_
   const section in(from);
   const locked hold(donations::lock);
   // I2: the lock orders this look with the turn of an owner that lets go.
-  auto* holder = static_cast<strand*>(const_cast<void*>(to.owner.load(std::memory_order_relaxed)));  // relaxed: as said
+  auto* holder = static_cast<strand*>(const_cast<void*>(to.owner.load(std::memory_order_acquire)));  // [owner-1]
   donations::link(*this, holder != &from ? holder : nullptr);
   from.giving = this;
   donations::settle(holder_);

@@ -54,7 +54,7 @@ void policy_order::push(thread& t, became_ready why) noexcept {
   take_rank(s);
 }
 thread* policy_order::pop() noexcept {
-  schedulable* const t = by->pop();
+  schedulable* const t = by != nullptr ? by->pop() : nullptr;
   return t != nullptr ? static_cast<strand::listed*>(t)->who : nullptr;
 }
 void policy_order::changed(thread& t) noexcept {
@@ -69,11 +69,11 @@ void policy_order::changed(thread& t) noexcept {
 namespace {
 
 constinit spinlock side_lock;
-constinit side_scheduler* sides = nullptr;
+constinit atomic<side_scheduler*> sides{nullptr};  // nobody leaves it
 
 side_scheduler* take_side(const needs& wanted) noexcept {
   const locked hold(side_lock);
-  for (side_scheduler* s = sides; s != nullptr; s = s->next) {
+  for (side_scheduler* s = sides.load(memory_order::relaxed); s != nullptr; s = s->next) {  // relaxed: under the lock
     if (s->in_use || s->as != wanted) continue;
     s->in_use = true;
     return s;
@@ -96,8 +96,8 @@ side_scheduler* make_side(const needs& wanted) noexcept {
   // In a time of its own nothing happens unseen: no slice ends, no timer fires while somebody runs.
   if (!started || (!wanted.virtual_time && start_monitor(*new (s->monitor_memory) monitor(s->engine)) != 0)) return nullptr;  // what has started sleeps for ever
   const locked hold(side_lock);
-  s->next = sides;
-  sides = s;
+  s->next = sides.load(memory_order::relaxed);  // relaxed: under the lock
+  sides.store(s, memory_order::release);        // [sides-1] who looks for deadlocks (acquire) finds it whole, and what it links to
   return s;
 }
 
@@ -112,6 +112,10 @@ side_scheduler* side_with(const needs& wanted, policy* by) noexcept {
 }
 
 void give_side(side_scheduler& s) noexcept {
+  {  // a carrier may just be about to ask the policy, in vain
+    const locked hold(s.engine.global().lock());
+    s.by.by = nullptr;
+  }
   const locked hold(side_lock);
   s.in_use = false;
 }
@@ -152,11 +156,11 @@ void refuse(int error, const char* why) { throw std::system_error(error, std::ge
 
 }  // namespace
 
-side_scheduler* first_side_scheduler() noexcept { return sides; }
+side_scheduler* first_side_scheduler() noexcept { return sides.load(memory_order::acquire); }  // [sides-1]
 
 void forget_side_schedulers() noexcept {
   side_lock.reset();
-  sides = nullptr;
+  sides.store(nullptr, memory_order::relaxed);  // relaxed: the child has one thread
 }
 
 runtime_state* runtime_for(const spawn_options& options, const strand& creator) noexcept {
@@ -175,9 +179,10 @@ void leave_runtime(runtime_state* in) noexcept {
 }
 
 void describe_seeds(text<300>& out) noexcept {
-  for (side_scheduler* s = sides; s != nullptr; s = s->next) {
-    if (!s->in_use || !s->as.virtual_time) continue;
-    out << "weft:   with seed " << static_cast<seeded_policy*>(s->by.by)->seed() << " (WEFT_SEED of with_seeds)\n";
+  for (side_scheduler* s = first_side_scheduler(); s != nullptr; s = s->next) {
+    const locked hold(s->engine.global().lock());
+    if (s->as.virtual_time && s->by.by != nullptr)
+      out << "weft:   with seed " << static_cast<seeded_policy*>(s->by.by)->seed() << " (WEFT_SEED of with_seeds)\n";
   }
 }
 

@@ -32,7 +32,7 @@ class policy_order final : public order {
   void changed(thread& t) noexcept override;
   [[nodiscard]] bool time_is_virtual() const noexcept override { return is_virtual; }
 
-  policy* by = nullptr;      ///< Changes with the runtime, under the queue's lock.
+  policy* by = nullptr;      ///< The runtime's, null between two of them. Changes under the queue's lock.
   bool is_virtual = false;
 };
 

@@ -138,7 +138,7 @@ strand* prepare_user_level(const spawn_options& options, bool fiber, std::size_t
   }
   if (!own_storage) t->thread_pointer = 0;
   place = t->callable = room_below(stack_top, bytes, alignment);
-  t->kind = thread_kind::user;
+  if (t->kind != thread_kind::user) t->kind = thread_kind::user;  // one that forked; who looks for deadlocks reads the others'
   t->stack_low = t->top.low + os::page_size;
   t->stack_bytes = static_cast<std::size_t>(static_cast<char*>(place) - t->stack_low);
   return t;
@@ -161,6 +161,7 @@ strand* take_free_kernel_strand() noexcept {
 strand* new_kernel_strand() noexcept {
   auto* s = new (std::nothrow) strand;
   if (s == nullptr) return nullptr;
+  s->kind = thread_kind::foreign;  // for good: who looks for deadlocks reads it
   s->next_made = made_kernel_strands.load(memory_order::relaxed);  // relaxed: the exchange decides
   // [made-1] release: who walks the list (acquire) finds whole strands, and their links. Nobody ever leaves it.
   while (!made_kernel_strands.compare_exchange_weak(s->next_made, s, memory_order::release, memory_order::relaxed)) {  // relaxed: retry
@@ -175,7 +176,6 @@ void give_kernel_strand(strand& s) noexcept {
 }
 
 void become_foreign(strand& s) noexcept {
-  s.kind = thread_kind::foreign;
   s.no_preempt.set(0);
   s.thread_pointer = arch::thread_pointer();
 }
@@ -189,7 +189,6 @@ strand* prepare_kernel_thread(std::size_t bytes, std::size_t alignment, void*& p
   }
   if (t == nullptr) t = new_kernel_strand();
   if (t == nullptr) return nullptr;
-  t->kind = thread_kind::foreign;
   t->callable = place = ::operator new(bytes, std::align_val_t{alignment < 16 ? 16 : alignment}, std::nothrow);
   t->stack_bytes = alignment < 16 ? 16 : alignment;  // for operator delete
   if (place != nullptr) return t;

@@ -59,7 +59,9 @@ void destroyed_in_use(const char* what) noexcept { misuse("destroyed while it is
 
 namespace {
 void owned_by(strand& me, mutex_state& m) noexcept {
-  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: who holds the lock asks only whether it is itself
+  // [owner-1] Who holds the lock asks only whether it is itself. Release is for those who look at the owner for a deadlock or a priority (acquire):
+  // they find a whole strand.
+  m.owner.store(&me, std::memory_order_release);
   if (watched()) [[unlikely]]
     api::adopt_donations(me, m);
 }
@@ -177,7 +179,7 @@ bool try_lock(shared_mutex_state& m) noexcept {
   switch_point();
   strand& me = self();
   if (!word_of(m).try_write()) return false;
-  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
+  m.owner.store(&me, std::memory_order_release);  // [owner-1]
   return true;
 }
 bool lock_until(shared_mutex_state& m, patience p) noexcept {
@@ -188,7 +190,7 @@ bool lock_until(shared_mutex_state& m, patience p) noexcept {
       misuse("a thread locks a shared_mutex that it holds");
     if (!until_not_interrupted(me, what::shared_mutex, &m, p, [&] { return word_of(m).write_slow(me, queues_of(m), p.when); })) return false;
   }
-  m.owner.store(&me, std::memory_order_relaxed);  // relaxed: as for a mutex
+  m.owner.store(&me, std::memory_order_release);  // [owner-1]
   return true;
 }
 void unlock(shared_mutex_state& m) noexcept {

@@ -148,27 +148,25 @@ TYPED_TEST_SUITE(Stops, kinds, kind_names);
 
 TYPED_TEST(Stops, RequestedBefore) {
   for (const auto& [name, make] : things) {
-    SCOPED_TRACE(name);
     const auto t = make();
     std::stop_source source;
     source.request_stop();
-    this->in_one([&] { EXPECT_FALSE(t->wait(source.get_token())); });
+    this->in_one([&] { EXPECT_FALSE(t->wait(source.get_token())) << name; });
   }
 }
 
 TYPED_TEST(Stops, RequestedWhileItWaits) {
   for (const auto& [name, make] : things) {
-    SCOPED_TRACE(name);
     const auto t = make();
     std::stop_source source;
-    TypeParam waiter([&] { EXPECT_FALSE(t->wait(source.get_token())); });
+    TypeParam waiter([&] { EXPECT_FALSE(t->wait(source.get_token())) << name; });
     let_others_get_there();
     source.request_stop();
     waiter.join();
     // And from a kernel thread, and with a deadline that is far away.
     std::stop_source other;
     const auto u = make();
-    TypeParam timed([&] { EXPECT_FALSE(u->wait_for(very_long, other.get_token())); });
+    TypeParam timed([&] { EXPECT_FALSE(u->wait_for(very_long, other.get_token())) << name; });
     let_others_get_there();
     std::thread([&] { other.request_stop(); }).join();
     timed.join();
@@ -177,10 +175,9 @@ TYPED_TEST(Stops, RequestedWhileItWaits) {
 
 TYPED_TEST(Stops, HappensBeforeTheRequest) {
   for (const auto& [name, make] : things) {
-    SCOPED_TRACE(name);
     const auto t = make();
     std::stop_source source;
-    TypeParam waiter([&] { EXPECT_TRUE(t->wait(source.get_token())); });
+    TypeParam waiter([&] { EXPECT_TRUE(t->wait(source.get_token())) << name; });
     let_others_get_there();
     t->happen();
     waiter.join();
@@ -190,10 +187,9 @@ TYPED_TEST(Stops, HappensBeforeTheRequest) {
 
 TYPED_TEST(Stops, TheDeadlineComesBefore) {
   for (const auto& [name, make] : things) {
-    SCOPED_TRACE(name);
     const auto t = make();
     std::stop_source source;
-    this->in_one([&] { EXPECT_FALSE(t->wait_for(short_while, source.get_token())); });
+    this->in_one([&] { EXPECT_FALSE(t->wait_for(short_while, source.get_token())) << name; });
     EXPECT_FALSE(source.stop_requested());
   }
 }
