@@ -12,7 +12,6 @@
 // The callback touches the strand only, whose memory stays, and not its stack: it does not matter when std::stop_callback's destructor takes a fiber of
 // the same carrier for the one that runs the callback, and does not wait for it.
 #pragma once
-#include <optional>
 #include <stop_token>
 
 #include "api/strand.hpp"
@@ -23,9 +22,7 @@ namespace weft::engine::api {
 class stop_watch {
  public:
   /// [not in a section, nor is its end] `stop`: null if nobody stops it.
-  stop_watch(strand& me, const std::stop_token* stop) : stop_(stop) {
-    if (stop != nullptr) on_stop_.emplace(*stop, wish{&me});
-  }
+  stop_watch(strand& me, const std::stop_token* stop) : stop_(stop), on_stop_(stop != nullptr ? *stop : std::stop_token(), wish{&me}) {}
   /// [section] To be asked before each wait.
   [[nodiscard]] bool requested() const noexcept { return stop_ != nullptr && stop_->stop_requested(); }
 
@@ -45,7 +42,7 @@ class stop_watch {
     }
   };
   const std::stop_token* stop_;
-  std::optional<std::stop_callback<wish>> on_stop_;
+  std::stop_callback<wish> on_stop_;  // costs next to nothing with an empty token
 };
 
 }  // namespace weft::engine::api
