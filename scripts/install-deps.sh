@@ -10,7 +10,7 @@
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ python3 libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
-test_packages=(apache2-bin clang-16 curl doxygen libpython3.11-testsuite memcached nginx pkg-config postgresql-15 redis-server strace stress-ng
+test_packages=(apache2-bin clang-16 curl doxygen valgrind libpython3.11-testsuite memcached nginx pkg-config postgresql-15 redis-server strace stress-ng
   sysbench xz-utils zstd)
 conformance_packages=(gcc libc6-dev dpkg-dev)
 docs_packages=(doxygen)

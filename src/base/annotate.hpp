@@ -6,6 +6,10 @@
 #pragma once
 #include <cstddef>
 
+#if __has_include(<valgrind/valgrind.h>) && !defined(WEFT_EXPLORE)
+#include <valgrind/valgrind.h>
+#endif
+
 #if defined(__SANITIZE_THREAD__)
 extern "C" {
 void* __tsan_get_current_fiber(void);
@@ -81,6 +85,16 @@ struct stack_annotation {
   void leave_for(stack_annotation&, bool) noexcept {}
   void entered() noexcept {}
 };
+#endif
+
+/// Tells Valgrind, where its header was there when this was built, that a stack begins: a jump to it is a switch, and not a frame of some megabytes. For
+/// good, as stacks are kept. Without Valgrind a few instructions that do nothing.
+#if __has_include(<valgrind/valgrind.h>) && !defined(WEFT_EXPLORE)
+inline void tell_valgrind_of_stack(const void* low, std::size_t bytes) noexcept {
+  (void)VALGRIND_STACK_REGISTER(low, static_cast<const char*>(low) + bytes);
+}
+#else
+inline void tell_valgrind_of_stack(const void*, std::size_t) noexcept {}
 #endif
 
 #if !defined(__SANITIZE_THREAD__)

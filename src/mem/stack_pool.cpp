@@ -4,6 +4,7 @@
 #include <bit>
 #include <new>
 
+#include "base/annotate.hpp"
 #include "os/features.hpp"
 #include "os/memory.hpp"
 
@@ -99,6 +100,7 @@ stack_top* stack_pool::build(size_list& list, int size_class, char* low) noexcep
   s->bytes = stride;
   s->size_class = static_cast<std::uint32_t>(size_class);
   s->guarded = guarded;
+  tell_valgrind_of_stack(low, stride);
   return s;
 }
 
